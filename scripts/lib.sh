@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # the paths are for the scripts that source this file
 # SPDX-License-Identifier: GPL-2.0
 #
 # Paths and functions that every script shares.  Source it, do not run it:
@@ -12,13 +13,11 @@ SCOME_CCACHE_SIZE=${SCOME_CCACHE_SIZE:-10G}
 SCOME_JOBS=${SCOME_JOBS:-$(nproc)}
 export SCOME_ROOT SCOME_BUILD SCOME_CACHE SCOME_CCACHE_SIZE SCOME_JOBS
 
-# shellcheck disable=SC2034 # used by the scripts that source this file
-{
-	SCOME_LINUX=$SCOME_BUILD/linux
-	SCOME_LOG=$SCOME_BUILD/log
-	SCOME_DEBS=$SCOME_CACHE/debs
-	SCOME_PATCHES=${SCOME_PATCHES:-$SCOME_ROOT/patches}
-}
+
+SCOME_LINUX=$SCOME_BUILD/linux
+SCOME_LOG=$SCOME_BUILD/log
+SCOME_DEBS=$SCOME_CACHE/debs
+SCOME_PATCHES=${SCOME_PATCHES:-$SCOME_ROOT/patches}
 
 # say TEXT...: progress, on standard error.
 say()
