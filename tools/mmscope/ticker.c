@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "ticker.h"
+
+static void our_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGWINCH);
+}
+
+void ticker_block(void)
+{
+	sigset_t set;
+
+	our_signals(&set);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	/* A reader that goes away is seen as a write error. */
+	signal(SIGPIPE, SIG_IGN);
+}
+
+bool ticker_open(struct ticker *t, double interval_s, int keyboard)
+{
+	struct itimerspec every = {};
+	double whole, part = modf(interval_s, &whole);
+	sigset_t set;
+
+	every.it_value.tv_sec = whole;
+	every.it_value.tv_nsec = part * 1e9;
+	every.it_interval = every.it_value;
+	our_signals(&set);
+	t->keyboard = keyboard;
+	t->signals = signalfd(-1, &set, SFD_CLOEXEC);
+	t->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	if (t->signals < 0 || t->timer < 0 ||
+	    timerfd_settime(t->timer, 0, &every, NULL)) {
+		ticker_close(t);
+		return false;
+	}
+	return true;
+}
+
+enum tick ticker_wait(struct ticker *t)
+{
+	struct pollfd fds[] = {
+		{ .fd = t->signals, .events = POLLIN },
+		{ .fd = t->timer, .events = POLLIN },
+		{ .fd = t->keyboard, .events = POLLIN },
+	};
+	struct signalfd_siginfo info;
+	uint64_t expired;
+	char key;
+
+	for (;;) {
+		if (poll(fds, 3, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return TICK_ERROR;
+		}
+		if (fds[0].revents) {
+			if (read(t->signals, &info, sizeof(info)) !=
+			    sizeof(info))
+				return TICK_ERROR;
+			return info.ssi_signo == SIGWINCH ? TICK_RESIZE :
+							    TICK_STOP;
+		}
+		if (fds[2].revents) {
+			if (read(t->keyboard, &key, 1) != 1)
+				fds[2].fd = t->keyboard = -1;
+			else if (key == 'q' || key == 'Q')
+				return TICK_STOP;
+		}
+		if (fds[1].revents) {
+			if (read(t->timer, &expired, sizeof(expired)) !=
+			    sizeof(expired))
+				return TICK_ERROR;
+			return TICK_INTERVAL;
+		}
+	}
+}
+
+void ticker_close(struct ticker *t)
+{
+	if (t->signals >= 0)
+		close(t->signals);
+	if (t->timer >= 0)
+		close(t->timer);
+	t->signals = t->timer = -1;
+}
