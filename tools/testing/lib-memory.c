@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What the scenarios share: mappings, accesses that may fail, small files. */
+#include <setjmp.h>
+
+#include "pair.h"
+
+static __thread sigjmp_buf access_failed;
+static __thread volatile sig_atomic_t accessing;
+
+static void on_signal(int signal, siginfo_t *info, void *context)
+{
+	struct sigaction fatal = { .sa_handler = SIG_DFL };
+
+	(void)context;
+	if (!accessing) {
+		/* not ours: again, and this time it kills */
+		sigaction(signal, &fatal, NULL);
+		return;
+	}
+	siglongjmp(access_failed, RAISED(signal, info->si_code));
+}
+
+static int attempt(volatile uint64_t *address, bool write, uint64_t value)
+{
+	static const struct sigaction action = {
+		.sa_sigaction = on_signal,
+		.sa_flags = SA_SIGINFO | SA_NODEFER,
+	};
+	struct sigaction old_bus, old_segv;
+	int raised;
+
+	sigaction(SIGBUS, &action, &old_bus);
+	sigaction(SIGSEGV, &action, &old_segv);
+	accessing = 1;
+	raised = sigsetjmp(access_failed, 0);
+	if (!raised) {
+		if (write)
+			*address = value;
+		else
+			(void)*address;
+	}
+	accessing = 0;
+	sigaction(SIGBUS, &old_bus, NULL);
+	sigaction(SIGSEGV, &old_segv, NULL);
+	return raised;
+}
+
+int try_read(const volatile void *address)
+{
+	return attempt((volatile uint64_t *)(uintptr_t)address, false, 0);
+}
+
+int try_write(volatile void *address, uint64_t value)
+{
+	return attempt(address, true, value);
+}
+
+int64_t err(int64_t result)
+{
+	return result == -1 ? -errno : result;
+}
+
+int memory_file(size_t size)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	NEED(fd >= 0 && !ftruncate(fd, size));
+	return fd;
+}
+
+int stamped_file(size_t size)
+{
+	int fd = memory_file(size);
+
+	for (size_t at = 0; at < size; at += PAGE) {
+		uint64_t value = at / PAGE + 1;
+
+		NEED(pwrite(fd, &value, sizeof(value), at) == sizeof(value));
+	}
+	return fd;
+}
+
+char *free_space(size_t size)
+{
+	char *place = mmap(NULL, size + 2 * RANGE, PROT_NONE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	NEED(place != MAP_FAILED);
+	NEED(!munmap(place, size + 2 * RANGE));
+	return (char *)(((uintptr_t)place + RANGE - 1) & -RANGE);
+}
+
+char *map_side_flags(struct side *side, size_t size, int prot, int flags, int fd, off_t offset)
+{
+	char *hint = NULL, *map;
+
+	if (!side->linked) {
+		hint = free_space(size + RANGE) + offset % RANGE;
+		flags |= MAP_SHARED;
+	} else {
+		flags |= MAP_PT;
+	}
+	map = mmap(hint, size, prot, flags, fd, offset);
+	if (map == MAP_FAILED)
+		broken(__FILE__, __LINE__, side->linked ? "linked mmap" : "ordinary mmap");
+	if (hint)
+		NEED(map == hint);
+	return map;
+}
+
+char *map_side(struct side *side, size_t size, int prot, int fd, off_t offset)
+{
+	return map_side_flags(side, size, prot, 0, fd, offset);
+}
+
+char *map_ordinary(size_t size, int prot, int fd, off_t offset)
+{
+	char *map = mmap(free_space(size + RANGE) + offset % RANGE, size, prot, MAP_SHARED, fd,
+			 offset);
+
+	NEED(map != MAP_FAILED);
+	return map;
+}
+
+bool have_scome(void)
+{
+	return !access("/sys/kernel/mm/scome/units", R_OK);
+}
+
+uint64_t word(const void *address)
+{
+	return *(const volatile uint64_t *)address;
+}
+
+void set_word(void *address, uint64_t value)
+{
+	*(volatile uint64_t *)address = value;
+}
+
+void stamp_all(char *base, size_t size)
+{
+	for (size_t at = 0; at < size; at += PAGE)
+		set_word(base + at, at / PAGE + 1);
+}
+
+uint64_t sum_all(const char *base, size_t size)
+{
+	uint64_t sum = 0;
+
+	for (size_t at = 0; at < size; at += PAGE)
+		sum += word(base + at);
+	return sum;
+}
+
+uint64_t stamp_sum(size_t from, size_t to)
+{
+	uint64_t sum = 0;
+
+	for (size_t at = from; at < to; at += PAGE)
+		sum += at / PAGE + 1;
+	return sum;
+}
+
+int wait_status(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		NEED(errno == EINTR);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int in_child(int (*run)(void *context), void *context)
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	NEED(pid >= 0);
+	if (!pid)
+		_exit(run(context));
+	return wait_status(pid);
+}
+
+int64_t read_number(const char *path)
+{
+	char text[64] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got;
+
+	if (fd < 0)
+		return -1;
+	got = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	return got > 0 ? strtoll(text, NULL, 10) : -1;
+}
+
+int64_t write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int64_t result;
+
+	if (fd < 0)
+		return -errno;
+	result = err(write(fd, text, strlen(text)));
+	close(fd);
+	return result < 0 ? result : 0;
+}
+
+int64_t status_kb(const char *name)
+{
+	FILE *status = fopen("/proc/self/status", "re");
+	int64_t value = -1;
+	char line[256];
+
+	NEED(status);
+	while (fgets(line, sizeof(line), status))
+		if (!strncmp(line, name, strlen(name)) && line[strlen(name)] == ':')
+			value = strtoll(line + strlen(name) + 1, NULL, 10);
+	fclose(status);
+	return value;
+}
+
+/* call back for every line of the smaps entry of an address */
+static void smaps_lines(const void *address, void (*line_fn)(const char *line, void *context),
+			void *context)
+{
+	FILE *smaps = fopen("/proc/self/smaps", "re");
+	bool inside = false;
+	uintptr_t start, end;
+	char line[512];
+
+	NEED(smaps);
+	while (fgets(line, sizeof(line), smaps)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			inside = (uintptr_t)address >= start && (uintptr_t)address < end;
+		else if (inside)
+			line_fn(line, context);
+	}
+	fclose(smaps);
+}
+
+struct smaps_search {
+	const char *name;
+	int64_t value;
+};
+
+static void smaps_value(const char *line, void *context)
+{
+	struct smaps_search *search = context;
+	size_t length = strlen(search->name);
+
+	if (!strncmp(line, search->name, length) && line[length] == ':')
+		search->value = strtoll(line + length + 1, NULL, 10);
+}
+
+int64_t smaps_kb(const void *address, const char *name)
+{
+	struct smaps_search search = { .name = name, .value = -1 };
+
+	smaps_lines(address, smaps_value, &search);
+	return search.value;
+}
+
+static void smaps_vmflags(const char *line, void *context)
+{
+	struct smaps_search *search = context;
+	char text[512], *rest, *flag;
+
+	if (strncmp(line, "VmFlags:", 8))
+		return;
+	strcpy(text, line + 8);
+	for (flag = strtok_r(text, " \n", &rest); flag; flag = strtok_r(NULL, " \n", &rest))
+		if (!strcmp(flag, search->name))
+			search->value = 1;
+}
+
+bool smaps_flag(const void *address, const char *flag)
+{
+	struct smaps_search search = { .name = flag, .value = 0 };
+
+	smaps_lines(address, smaps_vmflags, &search);
+	return search.value;
+}
+
+int64_t scome_counter(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/scome/%s", name);
+	return read_number(path);
+}
+
+const char *own_cgroup(void)
+{
+	static char cgroup[64];
+	char path[96];
+
+	/* stays behind: the guest lives no longer than the tests */
+	snprintf(cgroup, sizeof(cgroup), "/sys/fs/cgroup/test-%d", getpid());
+	NEED(!mkdir(cgroup, 0755));
+	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
+	NEED(!write_text(path, "0"));
+	return cgroup;
+}
