@@ -245,20 +245,15 @@ void format_number(char *buf, size_t size, double value, int width,
 {
 	static const char units[] = "kMGTPE";
 	const char *unit = units;
-	int n;
 
 	if (decimal && value > 0 && value < 9.95) {
 		snprintf(buf, size, "%.1f", value);
 		return;
 	}
-	n = snprintf(buf, size, "%.0f", value);
-	if (n <= width)
+	if (snprintf(buf, size, "%.0f", value) <= width)
 		return;
-	value /= 1000;
-	while (unit[1] && snprintf(buf, size, "%.1f%c", value, *unit) > width) {
+	for (value /= 1000; value >= 999.5 && unit[1]; unit++)
 		value /= 1000;
-		unit++;
-	}
-	if (!unit[1])
-		snprintf(buf, size, "%.1f%c", value, *unit);
+	if (snprintf(buf, size, "%.1f%c", value, *unit) > width)
+		snprintf(buf, size, "%.0f%c", value, *unit);
 }

@@ -88,10 +88,10 @@ void table_sort_top(struct fault_table *t);
 void format_slot(char *buf, size_t size, unsigned int slot);
 
 /**
- * format_number() - a number in at most @width characters
+ * format_number() - a number in at most @width characters, four or more
  *
- * Whole below 10000 and where it fits; otherwise with k, M, G, T (powers of 1000).
- * A rate below ten has one decimal when @decimal is set.
+ * Whole where that fits, otherwise with k, M, G, T, P or E (powers of 1000).
+ * What is below ten has one decimal when @decimal is set.
  */
 void format_number(char *buf, size_t size, double value, int width,
 		   bool decimal);

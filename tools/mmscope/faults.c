@@ -401,7 +401,7 @@ static __u64 read_missed(struct session *s)
 	return missed;
 }
 
-static int take_reading(struct session *s, struct reading *r)
+static int take_reading(struct session *s, struct reading *r, bool reap)
 {
 	int err;
 
@@ -409,7 +409,7 @@ static int take_reading(struct session *s, struct reading *r)
 	err = read_processes(s, &r->processes);
 	if (!err)
 		err = read_totals(s, r);
-	if (!err)
+	if (!err && reap)
 		err = reap_exited(s, &r->processes);
 	r->missed = read_missed(s);
 	if (err)
@@ -729,7 +729,7 @@ static int report_interval(struct session *s, bool *written)
 	struct reading old;
 	int err;
 
-	err = take_reading(s, &s->now);
+	err = take_reading(s, &s->now, true);
 	if (err)
 		return err;
 	if (!table_diff(&s->rows, &s->now.processes, &s->then.processes))
@@ -754,7 +754,7 @@ static int report_summary(struct session *s, __u64 start_ns)
 	size_t i;
 	int err;
 
-	err = take_reading(s, &s->now);
+	err = take_reading(s, &s->now, false);
 	if (err)
 		return err;
 	s->rows.count = 0;
@@ -1025,8 +1025,9 @@ int faults_main(int argc, char **argv)
 	libbpf_set_print(s.opt.verbose ? print_libbpf : NULL);
 	ticker_block();
 	err = start(&s);
-	faults_bpf__destroy(s.skel);
+	/* The pins know the maps by names that belong to the skeleton. */
 	pins_close(&s.pins);
+	faults_bpf__destroy(s.skel);
 	table_free(&s.then.processes);
 	table_free(&s.now.processes);
 	table_free(&s.rows);

@@ -47,6 +47,9 @@ static void remove_dirs(struct pins *p)
 	char *slash;
 
 	snprintf(path, sizeof(path), "%s", p->dir);
+	/* Below our own root nobody else needs them. */
+	if (!strncmp(path, MMSCOPE_PIN_ROOT "/", strlen(MMSCOPE_PIN_ROOT "/")))
+		p->made = p->made > 2 ? p->made : 2;
 	while (p->made-- > 0) {
 		if (rmdir(path))
 			break;
