@@ -9,8 +9,8 @@ deps: ; @scripts/deps ## install the Debian packages that the other targets need
 tree: deps ; @scripts/tree ## lay the patched kernel source out in build/linux, one commit a patch
 refresh: ; @scripts/refresh ## rewrite patches/ from the commits of build/linux
 kernel: tree ; @scripts/kernel $(FLAVOUR) ## build a kernel (FLAVOUR=plain, debug, kcsan, stock or bench)
-bpf: kernel ; @$(MAKE) --no-print-directory -C bpf ## build the eBPF programs against the kernel's BTF
-tools: bpf ; @$(MAKE) --no-print-directory -C tools ## build mmscope, scome-run and the other programs
+bpf: tree ; @scripts/kernel plain && scripts/bpf ## build the eBPF programs against the kernel's BTF
+tools: bpf ; @scripts/tools ## build mmscope, scome-run and the other programs
 kunit: kernel ; @scripts/kunit $(FLAVOUR) ## run the KUnit suites in the guest
 vm: kernel ; @scripts/vm --kernel $(FLAVOUR) ## open a shell in the patched kernel, the host's files read-only
 demo: tools ; @scripts/demo ## shared leaf tables beside ordinary ones, and PostgreSQL on both
