@@ -182,9 +182,10 @@ def watch(tools):
         say("mmscope is not built; nothing to watch with")
         return
     print("--- mmscope faults, while 100 connections read ---", flush=True)
-    scope = subprocess.Popen([mmscope, "faults", "1", "4"], stdout=subprocess.PIPE, text=True)
+    scope = subprocess.Popen([mmscope, "faults", "-n", "8", "1", "4"], stdout=subprocess.PIPE, text=True)
     time.sleep(2.5)
-    names = sorted(path.name for path in PINNED.iterdir()) if PINNED.is_dir() else []
+    names = sorted(str(path.relative_to(PINNED)) for path in PINNED.rglob("*")
+                   if not path.is_dir()) if PINNED.is_dir() else []
     dumps = []
     for name in names:
         dump = subprocess.run(["bpftool", "map", "dump", "pinned", PINNED / name],

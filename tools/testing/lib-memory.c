@@ -20,7 +20,7 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 	siglongjmp(access_failed, RAISED(signal, info->si_code));
 }
 
-static int attempt(volatile uint64_t *address, bool write, uint64_t value)
+int try_call(void (*run)(void *context), void *context)
 {
 	static const struct sigaction action = {
 		.sa_sigaction = on_signal,
@@ -33,26 +33,43 @@ static int attempt(volatile uint64_t *address, bool write, uint64_t value)
 	sigaction(SIGSEGV, &action, &old_segv);
 	accessing = 1;
 	raised = sigsetjmp(access_failed, 0);
-	if (!raised) {
-		if (write)
-			*address = value;
-		else
-			(void)*address;
-	}
+	if (!raised)
+		run(context);
 	accessing = 0;
 	sigaction(SIGBUS, &old_bus, NULL);
 	sigaction(SIGSEGV, &old_segv, NULL);
 	return raised;
 }
 
+struct access {
+	volatile uint64_t *address;
+	uint64_t value;
+};
+
+static void do_read(void *context)
+{
+	(void)*((struct access *)context)->address;
+}
+
+static void do_write(void *context)
+{
+	struct access *access = context;
+
+	*access->address = access->value;
+}
+
 int try_read(const volatile void *address)
 {
-	return attempt((volatile uint64_t *)(uintptr_t)address, false, 0);
+	struct access access = { .address = (volatile uint64_t *)(uintptr_t)address };
+
+	return try_call(do_read, &access);
 }
 
 int try_write(volatile void *address, uint64_t value)
 {
-	return attempt(address, true, value);
+	struct access access = { .address = address, .value = value };
+
+	return try_call(do_write, &access);
 }
 
 int64_t err(int64_t result)

@@ -107,6 +107,7 @@ bool have_scome(void);
 /* one access; 0, or the signal it raised (and the signal's code in bits 8 and up) */
 int try_read(const volatile void *address);
 int try_write(volatile void *address, uint64_t value);
+int try_call(void (*run)(void *context), void *context);
 #define RAISED(signal, code) ((signal) | (code) << 8)
 
 /* every page its own number, and whether that is what is there */
