@@ -183,9 +183,14 @@ def watch(tools):
         return
     print("--- mmscope faults, while 100 connections read ---", flush=True)
     scope = subprocess.Popen([mmscope, "faults", "-n", "8", "1", "4"], stdout=subprocess.PIPE, text=True)
-    time.sleep(2.5)
-    names = sorted(str(path.relative_to(PINNED)) for path in PINNED.rglob("*")
-                   if not path.is_dir()) if PINNED.is_dir() else []
+    names = []
+    # the maps are there while mmscope runs
+    while not names and scope.poll() is None:
+        time.sleep(0.5)
+        names = sorted(str(path.relative_to(PINNED)) for path in PINNED.rglob("*")
+                       if not path.is_dir())
+    # let it count something first
+    time.sleep(1.5)
     dumps = []
     for name in names:
         dump = subprocess.run(["bpftool", "map", "dump", "pinned", PINNED / name],

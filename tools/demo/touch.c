@@ -53,7 +53,8 @@ struct process {
 
 static const char *argp_name = "demo-touch";
 
-static void __attribute__((noreturn, format(printf, 1, 2))) fail(const char *format, ...)
+static void __attribute__((noreturn, format(printf, 1, 2)))
+fail(const char *format, ...)
 {
 	va_list arguments;
 
@@ -82,7 +83,8 @@ static ssize_t slurp(const char *path, char *buffer, size_t size)
 
 	if (fd < 0)
 		return -1;
-	while (used < size - 1 && (got = read(fd, buffer + used, size - 1 - used)) > 0)
+	while (used < size - 1 &&
+	       (got = read(fd, buffer + used, size - 1 - used)) > 0)
 		used += got;
 	close(fd);
 	buffer[used] = '\0';
@@ -139,7 +141,8 @@ static int64_t new_upper_tables(const char *maps, uintptr_t start, size_t size)
 	for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
 		uintptr_t span = spans[i];
 
-		for (uintptr_t at = start & -span; at < start + size; at += span)
+		for (uintptr_t at = start & -span; at < start + size;
+		     at += span)
 			tables += !occupied(maps, at, at + span);
 	}
 	return tables;
@@ -182,8 +185,9 @@ static void join_cgroup(const char *cgroup)
 	close(fd);
 }
 
-static void __attribute__((noreturn)) child(const struct settings *settings, bool linked,
-					    bool first, int fd, int command, int answer)
+static void __attribute__((noreturn))
+child(const struct settings *settings, bool linked, bool first, int fd,
+      int command, int answer)
 {
 	static char maps[65536];
 	struct report report = { 0 };
@@ -206,9 +210,11 @@ static void __attribute__((noreturn)) child(const struct settings *settings, boo
 	faults = minor_faults();
 	start = now_ns();
 	if (linked)
-		map = scome_map(NULL, settings->size, PROT_READ | PROT_WRITE, 0, fd, 0);
+		map = scome_map(NULL, settings->size, PROT_READ | PROT_WRITE, 0,
+				fd, 0);
 	else
-		map = mmap(NULL, settings->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		map = mmap(NULL, settings->size, PROT_READ | PROT_WRITE,
+			   MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED)
 		fail("mmap: %s", strerror(errno));
 	if (first)
@@ -218,7 +224,8 @@ static void __attribute__((noreturn)) child(const struct settings *settings, boo
 	report.faults = minor_faults() - faults;
 	report.own_bytes = kb_line("/proc/self/status", "VmPTE:") - own;
 	report.linked_bytes = kb_line("/proc/self/status", "VmSharedPT:");
-	report.upper_tables = new_upper_tables(maps, (uintptr_t)map, settings->size);
+	report.upper_tables =
+		new_upper_tables(maps, (uintptr_t)map, settings->size);
 	if (write(answer, &report, sizeof(report)) != sizeof(report))
 		_exit(1);
 
@@ -232,8 +239,8 @@ static void __attribute__((noreturn)) child(const struct settings *settings, boo
 		pause();
 }
 
-static void start_processes(const struct settings *settings, bool linked, int fd,
-			    struct process *processes)
+static void start_processes(const struct settings *settings, bool linked,
+			    int fd, struct process *processes)
 {
 	for (unsigned int i = 0; i < settings->processes; i++) {
 		int command[2], answer[2];
@@ -250,7 +257,8 @@ static void start_processes(const struct settings *settings, bool linked, int fd
 			}
 			close(command[1]);
 			close(answer[0]);
-			child(settings, linked, i == 0, fd, command[0], answer[1]);
+			child(settings, linked, i == 0, fd, command[0],
+			      answer[1]);
 		}
 		close(command[0]);
 		close(answer[1]);
@@ -293,16 +301,20 @@ static int64_t reclaim(const char *cgroup, size_t bytes, int64_t *done)
 	snprintf(path, sizeof(path), "%s/memory.current", cgroup);
 	*done = before - number_in(path);
 	if (*done < (int64_t)bytes * 9 / 10)
-		fail("only %" PRId64 " of %zu bytes could be reclaimed (is there swap?)", *done,
-		     bytes);
+		fail("only %" PRId64
+		     " of %zu bytes could be reclaimed (is there swap?)",
+		     *done, bytes);
 	return elapsed;
 }
 
-static void round_of(const struct settings *settings, unsigned int number, bool linked)
+static void round_of(const struct settings *settings, unsigned int number,
+		     bool linked)
 {
-	struct process *processes = calloc(settings->processes, sizeof(*processes));
+	struct process *processes =
+		calloc(settings->processes, sizeof(*processes));
 	int64_t *faults = calloc(settings->processes, sizeof(*faults));
-	int64_t own = 0, upper = 0, tables, all_tables, reclaimed = 0, reclaim_ns = 0;
+	int64_t own = 0, upper = 0, tables, all_tables, reclaimed = 0,
+		reclaim_ns = 0;
 	int64_t linked_bytes = 0, start, exit_ns, floor;
 	struct report report;
 	char byte;
@@ -327,7 +339,8 @@ static void round_of(const struct settings *settings, unsigned int number, bool 
 		linked_bytes += report.linked_bytes;
 		/* the first one also fills the file: its time says nothing */
 		if (i) {
-			printf("%s%" PRId64, i > 1 ? ", " : "", report.touch_ns);
+			printf("%s%" PRId64, i > 1 ? ", " : "",
+			       report.touch_ns);
 			faults[i - 1] = report.faults;
 		}
 	}
@@ -347,7 +360,8 @@ static void round_of(const struct settings *settings, unsigned int number, bool 
 	if (!linked && (tables || linked_bytes))
 		fail("the ordinary round made links");
 	if (settings->cgroup) {
-		reclaim_ns = reclaim(settings->cgroup, settings->size / 2, &reclaimed);
+		reclaim_ns = reclaim(settings->cgroup, settings->size / 2,
+				     &reclaimed);
 		for (unsigned int i = 0; i < settings->processes; i++) {
 			order(&processes[i]);
 			collect(&processes[i], &byte, 1);
@@ -361,14 +375,16 @@ static void round_of(const struct settings *settings, unsigned int number, bool 
 		waitpid(processes[i].pid, NULL, 0);
 	exit_ns = (now_ns() - start) / settings->processes;
 
-	floor = settings->size / SCOME_RANGE_SIZE * TABLE_BYTES + upper * TABLE_BYTES;
+	floor = settings->size / SCOME_RANGE_SIZE * TABLE_BYTES +
+		upper * TABLE_BYTES;
 	printf(", \"pagetable_bytes\": %" PRId64 ", \"floor_bytes\": %" PRId64
 	       ", \"meminfo_bytes\": %" PRId64 ", \"tables\": %" PRId64
 	       ", \"linked_bytes\": %" PRId64 ", \"exit_ns\": %" PRId64,
 	       own, floor, all_tables, tables, linked_bytes, exit_ns);
 	if (settings->cgroup)
-		printf(", \"reclaim_ns\": %" PRId64 ", \"reclaimed_bytes\": %" PRId64, reclaim_ns,
-		       reclaimed);
+		printf(", \"reclaim_ns\": %" PRId64
+		       ", \"reclaimed_bytes\": %" PRId64,
+		       reclaim_ns, reclaimed);
 	printf("}\n");
 	fflush(stdout);
 	for (unsigned int i = 0; i < settings->processes; i++) {
@@ -389,7 +405,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 's':
 		settings->size = strtoul(arg, &end, 10) << 20;
 		if (!settings->size || settings->size % SCOME_RANGE_SIZE)
-			argp_error(state, "the size must be a multiple of 2 MiB");
+			argp_error(state,
+				   "the size must be a multiple of 2 MiB");
 		break;
 	case 'p':
 		settings->processes = strtoul(arg, &end, 10);
@@ -414,9 +431,11 @@ int main(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
 		{ "size", 's', "MIB", 0, "size of the file (256)", 0 },
-		{ "processes", 'p', "N", 0, "processes that map and touch it (64)", 0 },
+		{ "processes", 'p', "N", 0,
+		  "processes that map and touch it (64)", 0 },
 		{ "pairs", 'n', "N", 0, "rounds of each kind (5)", 0 },
-		{ "cgroup", 'c', "DIR", 0, "reclaim half of the file in this cgroup", 0 },
+		{ "cgroup", 'c', "DIR", 0,
+		  "reclaim half of the file in this cgroup", 0 },
 		{ 0 },
 	};
 	static const struct argp argp = {
@@ -424,7 +443,9 @@ int main(int argc, char **argv)
 		.parser = parse,
 		.doc = "Measure what one memory file costs when many processes map it.",
 	};
-	struct settings settings = { .size = 256UL << 20, .processes = 64, .pairs = 5 };
+	struct settings settings = { .size = 256UL << 20,
+				     .processes = 64,
+				     .pairs = 5 };
 	bool feature;
 
 	argp_err_exit_status = 2;
@@ -437,8 +458,9 @@ int main(int argc, char **argv)
 
 			if (linked && !feature)
 				continue;
-			fprintf(stderr, "%s: pair %u of %u, %s mapping\n", argp_name, i + 1,
-				settings.pairs, linked ? "linked" : "ordinary");
+			fprintf(stderr, "%s: pair %u of %u, %s mapping\n",
+				argp_name, i + 1, settings.pairs,
+				linked ? "linked" : "ordinary");
 			round_of(&settings, i, linked);
 		}
 	}

@@ -33,19 +33,23 @@
 /* what one leaf table maps, and what must be congruent for a range to link */
 #define SCOME_RANGE_SIZE (2UL << 20)
 
-static inline void *scome_map(void *addr, size_t size, int prot, int flags, int fd, off_t offset)
+static inline void *scome_map(void *addr, size_t size, int prot, int flags,
+			      int fd, off_t offset)
 {
-	return mmap(addr, size, prot, flags | MAP_SHARED_VALIDATE | MAP_SHARED_PT, fd, offset);
+	return mmap(addr, size, prot,
+		    flags | MAP_SHARED_VALIDATE | MAP_SHARED_PT, fd, offset);
 }
 
 static inline int scome_set(unsigned long mode, uint64_t min_bytes)
 {
-	return prctl(PR_SET_SHARED_PT, mode, (unsigned long)min_bytes, 0UL, 0UL);
+	return prctl(PR_SET_SHARED_PT, mode, (unsigned long)min_bytes, 0UL,
+		     0UL);
 }
 
 static inline int scome_get(uint64_t *min_bytes)
 {
-	return prctl(PR_GET_SHARED_PT, (unsigned long)(uintptr_t)min_bytes, 0UL, 0UL, 0UL);
+	return prctl(PR_GET_SHARED_PT, (unsigned long)(uintptr_t)min_bytes, 0UL,
+		     0UL, 0UL);
 }
 
 #endif

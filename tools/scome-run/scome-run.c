@@ -86,7 +86,8 @@ int main(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
 		{ "min-bytes", 'm', "SIZE", 0,
-		  "link mappings of at least SIZE bytes (K, M, G; default 2M)", 0 },
+		  "link mappings of at least SIZE bytes (K, M, G; default 2M)",
+		  0 },
 		{ "off", 'x', NULL, 0, "run the command with linking off", 0 },
 		{ 0 },
 	};
@@ -97,16 +98,19 @@ int main(int argc, char **argv)
 		.doc = "Run COMMAND so that its large shared mappings of memory files link the "
 		       "files' own leaf page tables.",
 	};
-	struct request request = { .min_bytes = SCOME_RANGE_SIZE, .mode = SCOME_ON };
+	struct request request = { .min_bytes = SCOME_RANGE_SIZE,
+				   .mode = SCOME_ON };
 	int error;
 
 	argp_err_exit_status = EXIT_USAGE;
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &request);
 
-	if (scome_set(request.mode, request.mode == SCOME_ON ? request.min_bytes : 0)) {
+	if (scome_set(request.mode,
+		      request.mode == SCOME_ON ? request.min_bytes : 0)) {
 		if (errno == EINVAL && scome_get(NULL) < 0) {
-			fprintf(stderr, "scome-run: this kernel cannot link leaf page tables; "
-					"boot one built with CONFIG_SCOME\n");
+			fprintf(stderr,
+				"scome-run: this kernel cannot link leaf page tables; "
+				"boot one built with CONFIG_SCOME\n");
 			return EXIT_NO_FEATURE;
 		}
 		fprintf(stderr, "scome-run: prctl: %s\n", strerror(errno));
@@ -114,6 +118,7 @@ int main(int argc, char **argv)
 	}
 	execvp(request.command[0], request.command);
 	error = errno;
-	fprintf(stderr, "scome-run: %s: %s\n", request.command[0], strerror(error));
+	fprintf(stderr, "scome-run: %s: %s\n", request.command[0],
+		strerror(error));
 	return error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
 }

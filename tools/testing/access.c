@@ -57,7 +57,8 @@ static int direct_file(size_t size, uint64_t start)
 SCENARIO(direct_read, "SCM-2,SCM-6")
 {
 	int fd = memory_file(SIZE), disk = direct_file(MIB, 0);
-	char *map = touched(s, fd, RW), *other = map_side(s, SIZE, PROT_READ, fd, 0);
+	char *map = touched(s, fd, RW),
+	     *other = map_side(s, SIZE, PROT_READ, fd, 0);
 
 	must(s, "pread", err(pread(disk, map + 3 * MIB, MIB, 0)), MIB);
 	must(s, "here", sum_all(map + 3 * MIB, MIB), stamp_sum(0, MIB));
@@ -71,8 +72,10 @@ SCENARIO(direct_read_untouched, "SCM-2,SCM-6")
 	char *map = map_side(s, SIZE, RW, fd, 0);
 
 	/* slow GUP has to link and to fill */
-	must(s, "pread", err(pread(disk, map + 3 * MIB + MIB / 2, MIB, 0)), MIB);
-	must(s, "data", sum_all(map + 3 * MIB + MIB / 2, MIB), stamp_sum(0, MIB));
+	must(s, "pread", err(pread(disk, map + 3 * MIB + MIB / 2, MIB, 0)),
+	     MIB);
+	must(s, "data", sum_all(map + 3 * MIB + MIB / 2, MIB),
+	     stamp_sum(0, MIB));
 	links(s, "links", map, "0110");
 }
 
@@ -120,7 +123,8 @@ SCENARIO(direct_write, "SCM-2")
 SCENARIO(direct_write_from_read_only, "SCM-15")
 {
 	int fd = memory_file(SIZE), disk = direct_file(MIB, 5000);
-	char *map = read_only_over_writable(s, fd), *buffer = aligned_alloc(PAGE, MIB);
+	char *map = read_only_over_writable(s, fd),
+	     *buffer = aligned_alloc(PAGE, MIB);
 
 	must(s, "pwrite", err(pwrite(disk, map + 3 * MIB, MIB, 0)), MIB);
 	NEED(buffer && pread(disk, buffer, MIB, 0) == (ssize_t)MIB);
@@ -147,7 +151,8 @@ SCENARIO(direct_across_unmapped, "SCM-6")
 	NEED(!munmap(map + 3 * MIB, PAGE));
 	must(s, "at_hole", err(pread(disk, map + 3 * MIB, PAGE, 0)), -EFAULT);
 	see(s, "up_to_hole", err(pread(disk, map + 3 * MIB - MIB / 2, MIB, 0)));
-	must(s, "beside", err(pread(disk, map + 3 * MIB + PAGE, PAGE, 0)), PAGE);
+	must(s, "beside", err(pread(disk, map + 3 * MIB + PAGE, PAGE, 0)),
+	     PAGE);
 	must(s, "data", word(map + 3 * MIB + PAGE), 5001);
 	relinks(s, "links", map, "1011");
 }
@@ -155,9 +160,11 @@ SCENARIO(direct_across_unmapped, "SCM-6")
 SCENARIO(buffered_read_write, "SCM-15")
 {
 	int fd = memory_file(SIZE), other = stamped_file(SIZE);
-	char *map = read_only_over_writable(s, fd), *target = map_side(s, SIZE, RW, fd, 0);
+	char *map = read_only_over_writable(s, fd),
+	     *target = map_side(s, SIZE, RW, fd, 0);
 
-	must(s, "into_read_only", err(pread(other, map + MIB, MIB, 0)), -EFAULT);
+	must(s, "into_read_only", err(pread(other, map + MIB, MIB, 0)),
+	     -EFAULT);
 	must(s, "unchanged", sum_all(map, SIZE), stamp_sum(0, SIZE));
 	must(s, "into_writable", err(pread(other, target + MIB, MIB, 0)), MIB);
 	must(s, "seen", sum_all(map + MIB, MIB), stamp_sum(0, MIB));
@@ -176,14 +183,16 @@ SCENARIO(vmsplice_out, "SCM-2,SCM-15")
 	NEED(!pipe(ends));
 	must(s, "vmsplice", err(vmsplice(ends[1], &part, 1, 0)), 4 * PAGE);
 	must(s, "read", err(read(ends[0], buffer, sizeof(buffer))), 4 * PAGE);
-	must(s, "data", sum_all(buffer, sizeof(buffer)), stamp_sum(3 * MIB, 3 * MIB + 4 * PAGE));
+	must(s, "data", sum_all(buffer, sizeof(buffer)),
+	     stamp_sum(3 * MIB, 3 * MIB + 4 * PAGE));
 	links(s, "links", map, "1111");
 }
 
 SCENARIO(vmsplice_in, "SCM-15")
 {
 	int fd = memory_file(SIZE), ends[2];
-	char *map = read_only_over_writable(s, fd), *target = map_side(s, SIZE, RW, fd, 0);
+	char *map = read_only_over_writable(s, fd),
+	     *target = map_side(s, SIZE, RW, fd, 0);
 	struct iovec part = { .iov_base = map + 3 * MIB, .iov_len = 8 };
 	uint64_t value = 777;
 
@@ -237,33 +246,44 @@ static void cross_process(struct side *s, int prot, char *touch, char *map)
 	struct helper helper = start_helper(touch);
 	uint64_t values[4] = { 11, 22, 33, 44 }, got[4] = { 0 };
 	struct iovec local = { .iov_base = got, .iov_len = sizeof(got) };
-	struct iovec remote = { .iov_base = map + 3 * MIB, .iov_len = sizeof(got) };
+	struct iovec remote = { .iov_base = map + 3 * MIB,
+				.iov_len = sizeof(got) };
 	char path[64];
 	int memory;
 
-	must(s, "readv", err(process_vm_readv(helper.pid, &local, 1, &remote, 1, 0)), sizeof(got));
+	must(s, "readv",
+	     err(process_vm_readv(helper.pid, &local, 1, &remote, 1, 0)),
+	     sizeof(got));
 	must(s, "readv_data", got[0], 3 * MIB / PAGE + 1);
 	local.iov_base = values;
-	must(s, "writev", err(process_vm_writev(helper.pid, &local, 1, &remote, 1, 0)),
+	must(s, "writev",
+	     err(process_vm_writev(helper.pid, &local, 1, &remote, 1, 0)),
 	     prot & PROT_WRITE ? (int64_t)sizeof(values) : -EFAULT);
-	must(s, "writev_data", word(map + 3 * MIB), prot & PROT_WRITE ? 11 : 3 * MIB / PAGE + 1);
+	must(s, "writev_data", word(map + 3 * MIB),
+	     prot & PROT_WRITE ? 11 : 3 * MIB / PAGE + 1);
 
 	snprintf(path, sizeof(path), "/proc/%d/mem", helper.pid);
 	memory = open(path, O_RDWR | O_CLOEXEC);
 	NEED(memory >= 0);
-	must(s, "mem_read", err(pread(memory, got, sizeof(got), (off_t)(map + 5 * MIB))),
+	must(s, "mem_read",
+	     err(pread(memory, got, sizeof(got), (off_t)(map + 5 * MIB))),
 	     sizeof(got));
 	must(s, "mem_read_data", got[0], 5 * MIB / PAGE + 1);
-	see(s, "mem_write", err(pwrite(memory, values, sizeof(values), (off_t)(map + 5 * MIB))));
+	see(s, "mem_write",
+	    err(pwrite(memory, values, sizeof(values),
+		       (off_t)(map + 5 * MIB))));
 	see(s, "mem_write_data", word(map + 5 * MIB));
 	close(memory);
 
 	NEED(!ptrace(PTRACE_ATTACH, helper.pid, NULL, NULL));
 	NEED(waitpid(helper.pid, NULL, 0) == helper.pid);
 	errno = 0;
-	must(s, "peek", ptrace(PTRACE_PEEKDATA, helper.pid, map + 7 * MIB, NULL),
+	must(s, "peek",
+	     ptrace(PTRACE_PEEKDATA, helper.pid, map + 7 * MIB, NULL),
 	     7 * MIB / PAGE + 1);
-	see(s, "poke", err(ptrace(PTRACE_POKEDATA, helper.pid, map + 7 * MIB, (void *)99UL)));
+	see(s, "poke",
+	    err(ptrace(PTRACE_POKEDATA, helper.pid, map + 7 * MIB,
+		       (void *)99UL)));
 	see(s, "poke_data", word(map + 7 * MIB));
 	NEED(!ptrace(PTRACE_DETACH, helper.pid, NULL, NULL));
 	must(s, "helper", stop_helper(helper), 0);
@@ -291,7 +311,8 @@ SCENARIO(other_process_read_only, "SCM-15")
 	cross_process(s, PROT_READ, map, map);
 }
 
-static long futex(void *word_at, int operation, uint32_t value, const struct timespec *limit)
+static long futex(void *word_at, int operation, uint32_t value,
+		  const struct timespec *limit)
 {
 	return syscall(SYS_futex, word_at, operation, value, limit, NULL, 0);
 }
@@ -313,7 +334,9 @@ SCENARIO(futex_at_different_addresses, "SCM-2,SCM-10")
 		uint32_t *there = (uint32_t *)(own + 3 * MIB + 64);
 
 		sum_all(own, SIZE);
-		_exit(own == map ? 1 : futex(there, FUTEX_WAIT, 1, &limit) ? 2 : 0);
+		_exit(own == map			  ? 1 :
+		      futex(there, FUTEX_WAIT, 1, &limit) ? 2 :
+							    0);
 	}
 	/* wakes nobody until the child waits */
 	for (unsigned int i = 0; i < 2000 && woken != 1; i++) {
@@ -322,7 +345,8 @@ SCENARIO(futex_at_different_addresses, "SCM-2,SCM-10")
 	}
 	must(s, "woken", woken, 1);
 	must(s, "child", wait_status(pid), 0);
-	must(s, "wrong_value", err(futex(here, FUTEX_WAIT, 7, &limit)), -EAGAIN);
+	must(s, "wrong_value", err(futex(here, FUTEX_WAIT, 7, &limit)),
+	     -EAGAIN);
 	links(s, "links", map, "1111");
 }
 
@@ -331,20 +355,26 @@ SCENARIO(io_uring_fixed_buffer, "SCM-2,SCM-15")
 	struct io_uring_params parameters = { 0 };
 	int fd = stamped_file(SIZE);
 	char *map = touched(s, fd, RW);
-	struct iovec buffer = { .iov_base = map + 3 * MIB, .iov_len = 16 * PAGE };
+	struct iovec buffer = { .iov_base = map + 3 * MIB,
+				.iov_len = 16 * PAGE };
 	int ring = syscall(SYS_io_uring_setup, 4, &parameters);
 
 	NEED(ring >= 0);
 	must(s, "register",
-	     err(syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS, &buffer, 1)), 0);
+	     err(syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS,
+			 &buffer, 1)),
+	     0);
 	must(s, "unregister",
-	     err(syscall(SYS_io_uring_register, ring, IORING_UNREGISTER_BUFFERS, NULL, 0)), 0);
+	     err(syscall(SYS_io_uring_register, ring, IORING_UNREGISTER_BUFFERS,
+			 NULL, 0)),
+	     0);
 	set_word(map + 3 * MIB, 5);
 	must(s, "write", word(map + 3 * MIB), 5);
 	NEED(!mprotect(map, SIZE, PROT_READ));
 	sum_all(map, SIZE);
 	must(s, "read_only",
-	     err(syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS, &buffer, 1)),
+	     err(syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS,
+			 &buffer, 1)),
 	     -EFAULT);
 	relinks(s, "links", map, "1111");
 }

@@ -26,7 +26,8 @@ static char *touched(struct side *s, int fd, int prot)
  * The whole mapping, then a page in the middle of the second range. Advice that
  * is kept in the VMA splits it there, and ends the links of that range.
  */
-static void advise(struct side *s, int advice, int64_t result, const char *whole, const char *page)
+static void advise(struct side *s, int advice, int64_t result,
+		   const char *whole, const char *page)
 {
 	int fd = stamped_file(SIZE);
 	char *map = touched(s, fd, RW);
@@ -40,7 +41,10 @@ static void advise(struct side *s, int advice, int64_t result, const char *whole
 	see(s, "sum_page", sum_all(map, SIZE));
 	relinks(s, "links_page", map, page);
 	set_word(map + 3 * MIB, 4711);
-	must(s, "write", pread(fd, &value, sizeof(value), 3 * MIB) == sizeof(value) ? value : 0,
+	must(s, "write",
+	     pread(fd, &value, sizeof(value), 3 * MIB) == sizeof(value) ?
+		     value :
+		     0,
 	     4711);
 	for (size_t at = 0; at < SIZE; at += PAGE)
 		if (pread(fd, &value, sizeof(value), at) == sizeof(value))
@@ -48,10 +52,10 @@ static void advise(struct side *s, int advice, int64_t result, const char *whole
 	see(s, "file", sum);
 }
 
-#define ADVICE(name, advice, result, whole, page)                                                  \
-	SCENARIO(madv_##name, "SCM-6")                                                             \
-	{                                                                                          \
-		advise(s, advice, result, whole, page);                                            \
+#define ADVICE(name, advice, result, whole, page)       \
+	SCENARIO(madv_##name, "SCM-6")                  \
+	{                                               \
+		advise(s, advice, result, whole, page); \
 	}
 
 ADVICE(normal, MADV_NORMAL, 0, "1111", "1111")
@@ -119,7 +123,8 @@ SCENARIO(madv_populate_past_end, "SCM-3")
 	int fd = stamped_file(4 * MIB);
 	char *map = map_side(s, SIZE, RW, fd, 0);
 
-	must(s, "madvise", err(madvise(map, SIZE, MADV_POPULATE_READ)), -EFAULT);
+	must(s, "madvise", err(madvise(map, SIZE, MADV_POPULATE_READ)),
+	     -EFAULT);
 	must(s, "sum", sum_all(map, 4 * MIB), stamp_sum(0, 4 * MIB));
 	links(s, "links", map, "11??");
 }
@@ -131,7 +136,8 @@ SCENARIO(madv_soft_offline, "SCM-5")
 
 	sum_all(other, SIZE);
 	/* the page moves to another frame, its contents stay */
-	must(s, "madvise", err(madvise(map + 3 * MIB, PAGE, 101 /* MADV_SOFT_OFFLINE */)), 0);
+	must(s, "madvise",
+	     err(madvise(map + 3 * MIB, PAGE, 101 /* MADV_SOFT_OFFLINE */)), 0);
 	must(s, "sum", sum_all(map, SIZE), stamp_sum(0, SIZE));
 	set_word(map + 3 * MIB, 12);
 	must(s, "coherent", word(other + 3 * MIB), 12);
@@ -156,7 +162,9 @@ SCENARIO(madv_hwpoison, "SCM-5")
 	must(s, "beside", word(other + 3 * MIB + PAGE), 3 * MIB / PAGE + 2);
 	/* a hole where the lost page was makes the place good again */
 	must(s, "punch",
-	     err(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 3 * MIB, PAGE)), 0);
+	     err(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			   3 * MIB, PAGE)),
+	     0);
 	see(s, "after_punch", try_read(map + 3 * MIB));
 }
 
@@ -168,7 +176,8 @@ SCENARIO(msync_all_flags, "SCM-6")
 	stamp_all(map, SIZE);
 	must(s, "sync", err(msync(map, SIZE, MS_SYNC)), 0);
 	must(s, "async", err(msync(map, SIZE, MS_ASYNC)), 0);
-	must(s, "invalidate", err(msync(map, SIZE, MS_SYNC | MS_INVALIDATE)), 0);
+	must(s, "invalidate", err(msync(map, SIZE, MS_SYNC | MS_INVALIDATE)),
+	     0);
 	must(s, "both", err(msync(map, SIZE, MS_SYNC | MS_ASYNC)), -EINVAL);
 	must(s, "unaligned", err(msync(map + 1, SIZE, MS_SYNC)), -EINVAL);
 	NEED(!munmap(map + RANGE, PAGE));
@@ -258,7 +267,8 @@ SCENARIO(mlock_on_fault, "SCM-6")
 	int fd = memory_file(SIZE);
 	char *map = map_side(s, SIZE, RW, fd, 0);
 
-	must(s, "mlock2", err(syscall(SYS_mlock2, map, SIZE, 1 /* MLOCK_ONFAULT */)), 0);
+	must(s, "mlock2",
+	     err(syscall(SYS_mlock2, map, SIZE, 1 /* MLOCK_ONFAULT */)), 0);
 	must(s, "none", resident_pages(map, SIZE), 0);
 	set_word(map + MIB, 1);
 	must(s, "one", resident_pages(map, SIZE), 1);
@@ -303,7 +313,8 @@ SCENARIO(mlockall_future, "SCM-6")
 	must(s, "resident", resident_pages(map, SIZE), SIZE / PAGE);
 	must(s, "sum", sum_all(map, SIZE), stamp_sum(0, SIZE));
 	must(s, "locked", smaps_kb(map, "Locked") > 0, 1);
-	links(s, "links", (char *)(((uintptr_t)map + RANGE - 1) & -RANGE), "000");
+	links(s, "links", (char *)(((uintptr_t)map + RANGE - 1) & -RANGE),
+	      "000");
 	must(s, "munlockall", err(munlockall()), 0);
 }
 
@@ -314,7 +325,8 @@ SCENARIO(map_locked, "SCM-6")
 
 	must(s, "locked_kb", status_kb("VmLck"), SIZE / KIB);
 	must(s, "sum", sum_all(map, SIZE), stamp_sum(0, SIZE));
-	links(s, "links", (char *)(((uintptr_t)map + RANGE - 1) & -RANGE), "000");
+	links(s, "links", (char *)(((uintptr_t)map + RANGE - 1) & -RANGE),
+	      "000");
 	must(s, "munlock", err(munlock(map, SIZE)), 0);
 	must(s, "unlocked_kb", status_kb("VmLck"), 0);
 }

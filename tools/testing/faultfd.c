@@ -60,7 +60,8 @@ static void *handle(void *context)
 		uint64_t address;
 
 		poll(&wait, 1, -1);
-		if (read(handler->fd, &message, sizeof(message)) != sizeof(message))
+		if (read(handler->fd, &message, sizeof(message)) !=
+		    sizeof(message))
 			continue;
 		address = message.arg.pagefault.address & -PAGE;
 		handler->faults++;
@@ -106,14 +107,17 @@ SCENARIO(missing, "SCM-6,SCM-16")
 {
 	struct handler handler = { .mode = UFFDIO_REGISTER_MODE_MISSING };
 	int fd = memory_file(SIZE);
-	char *map = map_side(s, SIZE, RW, fd, 0), *other = map_side(s, SIZE, RW, fd, 0);
+	char *map = map_side(s, SIZE, RW, fd, 0),
+	     *other = map_side(s, SIZE, RW, fd, 0);
 
 	set_word(map, 1);
 	relinks(s, "links_before", other, "1111");
 	/* the holes that the other mapping has just read are zero pages now */
-	NEED(!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, PAGE, SIZE - PAGE));
+	NEED(!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, PAGE,
+			SIZE - PAGE));
 	handler.fd = open_userfaultfd(0);
-	must(s, "register", register_range(handler.fd, map, SIZE, handler.mode), 0);
+	must(s, "register", register_range(handler.fd, map, SIZE, handler.mode),
+	     0);
 	start(&handler);
 	must(s, "present", word(map), 1);
 	must(s, "first", word(map + MIB), 7001);
@@ -138,7 +142,9 @@ SCENARIO(missing_part, "SCM-6")
 	char *map = map_side(s, SIZE, RW, fd, 0);
 
 	handler.fd = open_userfaultfd(0);
-	must(s, "register", register_range(handler.fd, map + 2 * MIB, 2 * MIB, handler.mode), 0);
+	must(s, "register",
+	     register_range(handler.fd, map + 2 * MIB, 2 * MIB, handler.mode),
+	     0);
 	start(&handler);
 	must(s, "inside", word(map + 3 * MIB), 7001);
 	must(s, "outside", word(map + 5 * MIB), 0);
@@ -156,7 +162,8 @@ SCENARIO(minor, "SCM-6")
 	char *map = map_side(s, SIZE, RW, fd, 0);
 
 	handler.fd = open_userfaultfd(UFFD_FEATURE_MINOR_SHMEM);
-	must(s, "register", register_range(handler.fd, map, SIZE, handler.mode), 0);
+	must(s, "register", register_range(handler.fd, map, SIZE, handler.mode),
+	     0);
 	start(&handler);
 	must(s, "first", word(map + MIB), MIB / PAGE + 1);
 	must(s, "second", word(map + 5 * MIB), 5 * MIB / PAGE + 1);
@@ -174,7 +181,8 @@ SCENARIO(minor_of_linked, "SCM-6")
 	sum_all(map, SIZE);
 	links(s, "links_before", map, "1111");
 	handler.fd = open_userfaultfd(UFFD_FEATURE_MINOR_SHMEM);
-	must(s, "register", register_range(handler.fd, map, SIZE, handler.mode), 0);
+	must(s, "register", register_range(handler.fd, map, SIZE, handler.mode),
+	     0);
 	must(s, "drop", err(madvise(map, SIZE, MADV_DONTNEED)), 0);
 	start(&handler);
 	must(s, "first", word(map + MIB), MIB / PAGE + 1);
@@ -187,7 +195,8 @@ SCENARIO(write_protect, "SCM-6,SCM-15,SCM-16")
 {
 	struct handler handler = { .mode = UFFDIO_REGISTER_MODE_WP };
 	int fd = stamped_file(SIZE);
-	char *map = map_side(s, SIZE, RW, fd, 0), *other = map_side(s, SIZE, RW, fd, 0);
+	char *map = map_side(s, SIZE, RW, fd, 0),
+	     *other = map_side(s, SIZE, RW, fd, 0);
 	struct uffdio_writeprotect protect = {
 		.range = { .start = (uintptr_t)map, .len = SIZE },
 		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
@@ -197,9 +206,11 @@ SCENARIO(write_protect, "SCM-6,SCM-15,SCM-16")
 	stamp_all(other, SIZE);
 	links(s, "links_before", map, "1111");
 	handler.fd = open_userfaultfd(UFFD_FEATURE_WP_HUGETLBFS_SHMEM);
-	must(s, "register", register_range(handler.fd, map, SIZE, handler.mode), 0);
+	must(s, "register", register_range(handler.fd, map, SIZE, handler.mode),
+	     0);
 	sum_all(map, SIZE);
-	must(s, "protect", err(ioctl(handler.fd, UFFDIO_WRITEPROTECT, &protect)), 0);
+	must(s, "protect",
+	     err(ioctl(handler.fd, UFFDIO_WRITEPROTECT, &protect)), 0);
 	start(&handler);
 	must(s, "read", word(map + MIB), MIB / PAGE + 1);
 	must(s, "read_faults", handler.faults, 0);
@@ -226,15 +237,18 @@ SCENARIO(map_registered_place, "SCM-6")
 
 	/* a copy to a place that is there already, and to one that is not registered */
 	handler.fd = open_userfaultfd(0);
-	must(s, "register", register_range(handler.fd, map, 4 * MIB, handler.mode), 0);
-	fill = (struct uffdio_copy){ .dst = (uintptr_t)map + MIB, .src = (uintptr_t)page,
+	must(s, "register",
+	     register_range(handler.fd, map, 4 * MIB, handler.mode), 0);
+	fill = (struct uffdio_copy){ .dst = (uintptr_t)map + MIB,
+				     .src = (uintptr_t)page,
 				     .len = PAGE };
 	set_word(page, 5);
 	must(s, "copy", err(ioctl(handler.fd, UFFDIO_COPY, &fill)), 0);
 	must(s, "data", word(map + MIB), 5);
 	must(s, "exists", err(ioctl(handler.fd, UFFDIO_COPY, &fill)), -EEXIST);
 	fill.dst = (uintptr_t)map + 5 * MIB;
-	must(s, "elsewhere", err(ioctl(handler.fd, UFFDIO_COPY, &fill)), -ENOENT);
+	must(s, "elsewhere", err(ioctl(handler.fd, UFFDIO_COPY, &fill)),
+	     -ENOENT);
 	copy = map_ordinary(SIZE, PROT_READ, fd, 0);
 	must(s, "file", word(copy + MIB), 5);
 	close(handler.fd);

@@ -26,7 +26,8 @@ static char *touched(struct side *s, int fd, int prot)
 
 static int64_t punch(int fd, off_t from, off_t length)
 {
-	return err(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from, length));
+	return err(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			     from, length));
 }
 
 SCENARIO(truncate_down, "SCM-2")
@@ -55,7 +56,8 @@ SCENARIO(truncate_to_byte, "SCM-2")
 	must(s, "kept", map[3 * MIB + 99], 'x');
 	must(s, "cleared", map[3 * MIB + 100], 0);
 	must(s, "past", try_read(map + 3 * MIB + PAGE), BUS_PAST_END);
-	must(s, "write_past_end_of_page", try_write(map + 3 * MIB + 2048, 5), 0);
+	must(s, "write_past_end_of_page", try_write(map + 3 * MIB + 2048, 5),
+	     0);
 	must(s, "grow", ftruncate(fd, SIZE), 0);
 	see(s, "seen_after_grow", word(map + 3 * MIB + 2048));
 	relinks(s, "links", map, "1111");
@@ -80,7 +82,8 @@ SCENARIO(truncate_to_nothing, "SCM-2,SCM-8")
 SCENARIO(truncate_all_see_it, "SCM-2")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW), *two = map_side(s, SIZE, PROT_READ, fd, 0);
+	char *map = touched(s, fd, RW),
+	     *two = map_side(s, SIZE, PROT_READ, fd, 0);
 
 	sum_all(two, SIZE);
 	must(s, "ftruncate", ftruncate(fd, 2 * MIB), 0);
@@ -110,7 +113,8 @@ SCENARIO(grow_by_write, "SCM-2")
 	char *map = map_side(s, SIZE, RW, fd, 0);
 	uint64_t value = 99;
 
-	must(s, "pwrite", pwrite(fd, &value, sizeof(value), 5 * MIB), sizeof(value));
+	must(s, "pwrite", pwrite(fd, &value, sizeof(value), 5 * MIB),
+	     sizeof(value));
 	must(s, "there", word(map + 5 * MIB), 99);
 	must(s, "before", word(map + MIB), 0);
 	must(s, "past", try_read(map + 5 * MIB + PAGE), BUS_PAST_END);
@@ -151,13 +155,15 @@ SCENARIO(punch_bytes, "SCM-2")
 SCENARIO(punch_range, "SCM-2")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW), *other = map_side(s, SIZE, PROT_READ, fd, 0);
+	char *map = touched(s, fd, RW),
+	     *other = map_side(s, SIZE, PROT_READ, fd, 0);
 
 	sum_all(other, SIZE);
 	must(s, "punch", punch(fd, RANGE, RANGE), 0);
 	must(s, "zero", sum_all(map + RANGE, RANGE), 0);
 	must(s, "zero_other", sum_all(other + RANGE, RANGE), 0);
-	must(s, "left", sum_all(other + 2 * RANGE, 2 * RANGE), stamp_sum(2 * RANGE, SIZE));
+	must(s, "left", sum_all(other + 2 * RANGE, 2 * RANGE),
+	     stamp_sum(2 * RANGE, SIZE));
 	stamp_all(map, SIZE);
 	must(s, "again", sum_all(other, SIZE), stamp_sum(0, SIZE));
 	relinks(s, "links", map, "1111");
@@ -198,9 +204,11 @@ SCENARIO(kernel_past_end, "SCM-2")
 	char *map = touched(s, fd, RW);
 
 	must(s, "ftruncate", ftruncate(fd, 4 * MIB), 0);
-	must(s, "write_from", err(pwrite(other, map + 5 * MIB, 100, 0)), -EFAULT);
+	must(s, "write_from", err(pwrite(other, map + 5 * MIB, 100, 0)),
+	     -EFAULT);
 	must(s, "read_into", err(pread(other, map + 5 * MIB, 100, 0)), -EFAULT);
-	must(s, "write_up_to_end", pwrite(other, map + 4 * MIB - 100, 100, 0), 100);
+	must(s, "write_up_to_end", pwrite(other, map + 4 * MIB - 100, 100, 0),
+	     100);
 	relinks(s, "links", map, "11??");
 }
 
@@ -210,7 +218,8 @@ SCENARIO(seal_write, "SCM-15")
 	char *map = touched(s, fd, RW);
 
 	stamp_all(map, SIZE);
-	must(s, "while_mapped", err(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE)), -EBUSY);
+	must(s, "while_mapped", err(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE)),
+	     -EBUSY);
 	must(s, "munmap", err(munmap(map, SIZE)), 0);
 	/* at once: nothing is taken down behind the caller's back */
 	must(s, "right_after", err(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE)), 0);
@@ -369,10 +378,14 @@ SCENARIO(tmpfs_remount_read_only, "SCM-8,SCM-15")
 
 	stamp_all(map, SIZE);
 	must(s, "close", close(fd), 0);
-	must(s, "busy", err(mount("none", directory, "tmpfs", MS_REMOUNT | MS_RDONLY, NULL)),
+	must(s, "busy",
+	     err(mount("none", directory, "tmpfs", MS_REMOUNT | MS_RDONLY,
+		       NULL)),
 	     -EBUSY);
 	must(s, "munmap", err(munmap(map, SIZE)), 0);
-	must(s, "right_after", err(mount("none", directory, "tmpfs", MS_REMOUNT | MS_RDONLY, NULL)),
+	must(s, "right_after",
+	     err(mount("none", directory, "tmpfs", MS_REMOUNT | MS_RDONLY,
+		       NULL)),
 	     0);
 	must(s, "umount", err(umount(directory)), 0);
 	rmdir(directory);

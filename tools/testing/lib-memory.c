@@ -60,7 +60,9 @@ static void do_write(void *context)
 
 int try_read(const volatile void *address)
 {
-	struct access access = { .address = (volatile uint64_t *)(uintptr_t)address };
+	struct access access = {
+		.address = (volatile uint64_t *)(uintptr_t)address
+	};
 
 	return try_call(do_read, &access);
 }
@@ -107,7 +109,8 @@ char *free_space(size_t size)
 	return (char *)(((uintptr_t)place + RANGE - 1) & -RANGE);
 }
 
-char *map_side_flags(struct side *side, size_t size, int prot, int flags, int fd, off_t offset)
+char *map_side_flags(struct side *side, size_t size, int prot, int flags,
+		     int fd, off_t offset)
 {
 	char *hint = NULL, *map;
 
@@ -119,7 +122,8 @@ char *map_side_flags(struct side *side, size_t size, int prot, int flags, int fd
 	}
 	map = mmap(hint, size, prot, flags, fd, offset);
 	if (map == MAP_FAILED)
-		broken(__FILE__, __LINE__, side->linked ? "linked mmap" : "ordinary mmap");
+		broken(__FILE__, __LINE__,
+		       side->linked ? "linked mmap" : "ordinary mmap");
 	if (hint)
 		NEED(map == hint);
 	return map;
@@ -132,8 +136,8 @@ char *map_side(struct side *side, size_t size, int prot, int fd, off_t offset)
 
 char *map_ordinary(size_t size, int prot, int fd, off_t offset)
 {
-	char *map = mmap(free_space(size + RANGE) + offset % RANGE, size, prot, MAP_SHARED, fd,
-			 offset);
+	char *map = mmap(free_space(size + RANGE) + offset % RANGE, size, prot,
+			 MAP_SHARED, fd, offset);
 
 	NEED(map != MAP_FAILED);
 	return map;
@@ -232,14 +236,16 @@ int64_t status_kb(const char *name)
 
 	NEED(status);
 	while (fgets(line, sizeof(line), status))
-		if (!strncmp(line, name, strlen(name)) && line[strlen(name)] == ':')
+		if (!strncmp(line, name, strlen(name)) &&
+		    line[strlen(name)] == ':')
 			value = strtoll(line + strlen(name) + 1, NULL, 10);
 	fclose(status);
 	return value;
 }
 
 /* call back for every line of the smaps entry of an address */
-static void smaps_lines(const void *address, void (*line_fn)(const char *line, void *context),
+static void smaps_lines(const void *address,
+			void (*line_fn)(const char *line, void *context),
 			void *context)
 {
 	FILE *smaps = fopen("/proc/self/smaps", "re");
@@ -250,7 +256,8 @@ static void smaps_lines(const void *address, void (*line_fn)(const char *line, v
 	NEED(smaps);
 	while (fgets(line, sizeof(line), smaps)) {
 		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
-			inside = (uintptr_t)address >= start && (uintptr_t)address < end;
+			inside = (uintptr_t)address >= start &&
+				 (uintptr_t)address < end;
 		else if (inside)
 			line_fn(line, context);
 	}
@@ -287,7 +294,8 @@ static void smaps_vmflags(const char *line, void *context)
 	if (strncmp(line, "VmFlags:", 8))
 		return;
 	strcpy(text, line + 8);
-	for (flag = strtok_r(text, " \n", &rest); flag; flag = strtok_r(NULL, " \n", &rest))
+	for (flag = strtok_r(text, " \n", &rest); flag;
+	     flag = strtok_r(NULL, " \n", &rest))
 		if (!strcmp(flag, search->name))
 			search->value = 1;
 }

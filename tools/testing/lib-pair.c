@@ -26,7 +26,8 @@ struct log {
 	struct record records[MOST_RECORDS];
 };
 
-static struct record *record(struct side *side, enum kind kind, const char *name)
+static struct record *record(struct side *side, enum kind kind,
+			     const char *name)
 {
 	struct record *record;
 
@@ -91,7 +92,8 @@ bool is_linked(const void *base)
 	return text[0] == '1';
 }
 
-void links(struct side *side, const char *name, const void *base, const char *wanted)
+void links(struct side *side, const char *name, const void *base,
+	   const char *wanted)
 {
 	struct record *made = record(side, RECORD_LINKS, name);
 	size_t ranges = strlen(wanted);
@@ -102,7 +104,8 @@ void links(struct side *side, const char *name, const void *base, const char *wa
 	strcpy(made->wanted_text, wanted);
 }
 
-void relinks(struct side *side, const char *name, const void *base, const char *wanted)
+void relinks(struct side *side, const char *name, const void *base,
+	     const char *wanted)
 {
 	size_t size = strlen(wanted) * RANGE;
 
@@ -116,7 +119,8 @@ void relinks(struct side *side, const char *name, const void *base, const char *
 
 void broken(const char *file, int line, const char *what)
 {
-	printf("# %s:%d: cannot be prepared: %s (%s)\n", file, line, what, strerror(errno));
+	printf("# %s:%d: cannot be prepared: %s (%s)\n", file, line, what,
+	       strerror(errno));
 	fflush(stdout);
 	_exit(99);
 }
@@ -150,17 +154,19 @@ static void side_of(struct log *log, bool linked, scenario_fn *run)
 }
 
 /* NULL when the records agree, or what is wrong with them */
-static const char *judge(const struct record *ordinary, const struct record *linked,
-			 char *text, size_t size)
+static const char *judge(const struct record *ordinary,
+			 const struct record *linked, char *text, size_t size)
 {
 	if (ordinary && strcmp(ordinary->name, linked->name)) {
-		snprintf(text, size, "the ordinary side recorded '%s' here", ordinary->name);
+		snprintf(text, size, "the ordinary side recorded '%s' here",
+			 ordinary->name);
 		return text;
 	}
 	if (linked->kind == RECORD_LINKS) {
 		if (links_agree(linked->text, linked->wanted_text))
 			return NULL;
-		snprintf(text, size, "linked %s, expected %s", linked->text, linked->wanted_text);
+		snprintf(text, size, "linked %s, expected %s", linked->text,
+			 linked->wanted_text);
 		return text;
 	}
 	if (linked->absolute && linked->value != linked->wanted) {
@@ -172,18 +178,20 @@ static const char *judge(const struct record *ordinary, const struct record *lin
 		return NULL;
 	if (ordinary->absolute && ordinary->value != ordinary->wanted) {
 		snprintf(text, size, "ordinary side saw %lld, expected %lld",
-			 (long long)ordinary->value, (long long)ordinary->wanted);
+			 (long long)ordinary->value,
+			 (long long)ordinary->wanted);
 		return text;
 	}
 	if (ordinary->value != linked->value) {
-		snprintf(text, size, "ordinary %lld, linked %lld", (long long)ordinary->value,
-			 (long long)linked->value);
+		snprintf(text, size, "ordinary %lld, linked %lld",
+			 (long long)ordinary->value, (long long)linked->value);
 		return text;
 	}
 	return NULL;
 }
 
-bool pair_run(const char *name, const char *ids, enum sides sides, scenario_fn *run)
+bool pair_run(const char *name, const char *ids, enum sides sides,
+	      scenario_fn *run)
 {
 	struct log *logs = mmap(NULL, 2 * sizeof(*logs), PROT_READ | PROT_WRITE,
 				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -218,15 +226,17 @@ bool pair_run(const char *name, const char *ids, enum sides sides, scenario_fn *
 			wrong = right ? "the ordinary side ended before this" :
 					"the linked side ended before this";
 		} else if (right->kind == RECORD_SKIP) {
-			printf("# check %s.%s %s SKIP %s\n", name, right->name, ids, right->text);
+			printf("# check %s.%s %s SKIP %s\n", name, right->name,
+			       ids, right->text);
 			continue;
 		} else if (rehearsal && right->kind == RECORD_LINKS) {
 			wrong = NULL;
 		} else {
 			wrong = judge(left, right, text, sizeof(text));
 		}
-		printf("# check %s.%s %s %s%s%s\n", name, (right ? right : left)->name, ids,
-		       wrong ? "FAIL" : "ok", wrong ? " " : "", wrong ? wrong : "");
+		printf("# check %s.%s %s %s%s%s\n", name,
+		       (right ? right : left)->name, ids, wrong ? "FAIL" : "ok",
+		       wrong ? " " : "", wrong ? wrong : "");
 		good &= !wrong;
 	}
 	fflush(stdout);

@@ -17,10 +17,12 @@ SCENARIO(plain, "SCM-2,SCM-3,SCM-6")
 	must(s, "sum", sum_all(map, SIZE), stamp_sum(0, SIZE));
 	links(s, "links", map, "1111");
 	set_word(map + 3 * MIB, 4711);
-	must(s, "pread", pread(fd, &value, sizeof(value), 3 * MIB), sizeof(value));
+	must(s, "pread", pread(fd, &value, sizeof(value), 3 * MIB),
+	     sizeof(value));
 	must(s, "file_sees_mapping", value, 4711);
 	value = 4712;
-	must(s, "pwrite", pwrite(fd, &value, sizeof(value), 5 * MIB), sizeof(value));
+	must(s, "pwrite", pwrite(fd, &value, sizeof(value), 5 * MIB),
+	     sizeof(value));
 	must(s, "mapping_sees_file", word(map + 5 * MIB), 4712);
 	must(s, "past_mapping", try_read(map + SIZE), SEGV_UNMAPPED);
 }
@@ -64,7 +66,8 @@ SCENARIO(populate_empty, "SCM-6")
 
 SCENARIO(noreserve, "SCM-6")
 {
-	char *map = map_side_flags(s, SIZE, RW, MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *map = map_side_flags(s, SIZE, RW, MAP_ANONYMOUS | MAP_NORESERVE,
+				   -1, 0);
 
 	stamp_all(map, SIZE);
 	must(s, "sum", sum_all(map, SIZE), stamp_sum(0, SIZE));
@@ -105,7 +108,8 @@ SCENARIO(offset_of_pages, "SCM-3,SCM-6")
 	char *map = map_side(s, SIZE - 5 * PAGE, RW, fd, 5 * PAGE), *start;
 
 	must(s, "place", (uintptr_t)map % RANGE, 5 * PAGE);
-	must(s, "sum", sum_all(map, SIZE - 5 * PAGE), stamp_sum(5 * PAGE, SIZE));
+	must(s, "sum", sum_all(map, SIZE - 5 * PAGE),
+	     stamp_sum(5 * PAGE, SIZE));
 	start = map - 5 * PAGE;
 	relinks(s, "links", start, "0111");
 }
@@ -122,7 +126,8 @@ SCENARIO(offset_of_ranges, "SCM-3,SCM-10")
 SCENARIO(two_mappings, "SCM-2,SCM-10")
 {
 	int fd = stamped_file(SIZE);
-	char *one = map_side(s, SIZE, RW, fd, 0), *two = map_side(s, SIZE, RW, fd, 0);
+	char *one = map_side(s, SIZE, RW, fd, 0),
+	     *two = map_side(s, SIZE, RW, fd, 0);
 
 	must(s, "apart", one != two, 1);
 	sum_all(one, SIZE);
@@ -142,11 +147,13 @@ SCENARIO(two_mappings, "SCM-2,SCM-10")
 SCENARIO(two_offsets, "SCM-2,SCM-10")
 {
 	int fd = stamped_file(SIZE);
-	char *one = map_side(s, 2 * RANGE, RW, fd, 0), *two = map_side(s, 2 * RANGE, RW, fd, RANGE);
+	char *one = map_side(s, 2 * RANGE, RW, fd, 0),
+	     *two = map_side(s, 2 * RANGE, RW, fd, RANGE);
 
 	set_word(one + RANGE + PAGE, 31);
 	must(s, "coherent", word(two + PAGE), 31);
-	must(s, "sum", sum_all(two + RANGE, RANGE), stamp_sum(2 * RANGE, 3 * RANGE));
+	must(s, "sum", sum_all(two + RANGE, RANGE),
+	     stamp_sum(2 * RANGE, 3 * RANGE));
 	relinks(s, "links_one", one, "11");
 	relinks(s, "links_two", two, "11");
 }
@@ -154,7 +161,8 @@ SCENARIO(two_offsets, "SCM-2,SCM-10")
 SCENARIO(two_files, "SCM-16")
 {
 	int fd = stamped_file(SIZE), other = memory_file(SIZE);
-	char *one = map_side(s, SIZE, RW, fd, 0), *two = map_side(s, SIZE, RW, other, 0);
+	char *one = map_side(s, SIZE, RW, fd, 0),
+	     *two = map_side(s, SIZE, RW, other, 0);
 
 	must(s, "other_empty", sum_all(two, SIZE), 0);
 	stamp_all(two, SIZE);
@@ -168,7 +176,8 @@ SCENARIO(two_files, "SCM-16")
 SCENARIO(beside_ordinary, "SCM-2,SCM-10")
 {
 	int fd = stamped_file(SIZE);
-	char *ordinary = map_ordinary(SIZE, RW, fd, 0), *map = map_side(s, SIZE, RW, fd, 0);
+	char *ordinary = map_ordinary(SIZE, RW, fd, 0),
+	     *map = map_side(s, SIZE, RW, fd, 0);
 
 	stamp_all(ordinary, SIZE);
 	set_word(ordinary + MIB, 100);
@@ -212,7 +221,8 @@ SCENARIO(no_access, "SCM-15")
 SCENARIO(read_only, "SCM-15")
 {
 	int fd = stamped_file(SIZE);
-	char *map = map_side(s, SIZE, PROT_READ, fd, 0), *writer = map_side(s, SIZE, RW, fd, 0);
+	char *map = map_side(s, SIZE, PROT_READ, fd, 0),
+	     *writer = map_side(s, SIZE, RW, fd, 0);
 
 	must(s, "sum", sum_all(map, SIZE), stamp_sum(0, SIZE));
 	/* somebody else has written every page, so that every leaf entry allows it */

@@ -61,7 +61,8 @@ enum sides {
 	LINKED_SIDE,
 };
 
-bool pair_run(const char *name, const char *ids, enum sides sides, scenario_fn *run);
+bool pair_run(const char *name, const char *ids, enum sides sides,
+	      scenario_fn *run);
 
 /* records: the same on both sides / that value on both sides */
 void see(struct side *side, const char *name, int64_t value);
@@ -70,17 +71,20 @@ void must(struct side *side, const char *name, int64_t value, int64_t wanted);
  * Which 2 MiB ranges from base on are linked: '1', '0', or '?' where it is not
  * promised. Only the linked side looks.
  */
-void links(struct side *side, const char *name, const void *base, const char *wanted);
+void links(struct side *side, const char *name, const void *base,
+	   const char *wanted);
 /* the same, after reading every page that can be read */
-void relinks(struct side *side, const char *name, const void *base, const char *wanted);
+void relinks(struct side *side, const char *name, const void *base,
+	     const char *wanted);
 /* this check cannot be made here, for this reason */
 void skip(struct side *side, const char *name, const char *reason);
 /* the scenario cannot go on: its preparation failed */
-void broken(const char *file, int line, const char *what) __attribute__((noreturn));
-#define NEED(condition)                                                                            \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			broken(__FILE__, __LINE__, #condition);                                    \
+void broken(const char *file, int line, const char *what)
+	__attribute__((noreturn));
+#define NEED(condition)                                         \
+	do {                                                    \
+		if (!(condition))                               \
+			broken(__FILE__, __LINE__, #condition); \
 	} while (0)
 
 /* a system call's result, or its negative errno */
@@ -95,7 +99,8 @@ int stamped_file(size_t size);
  * offset modulo 2 MiB, so that they see the same.
  */
 char *map_side(struct side *side, size_t size, int prot, int fd, off_t offset);
-char *map_side_flags(struct side *side, size_t size, int prot, int flags, int fd, off_t offset);
+char *map_side_flags(struct side *side, size_t size, int prot, int flags,
+		     int fd, off_t offset);
 /* always the ordinary way, or always with this process linked */
 char *map_ordinary(size_t size, int prot, int fd, off_t offset);
 /* free address space of this size and alignment, nothing mapped in it */

@@ -94,7 +94,8 @@ static int child_protects(void *context)
 	struct family *family = context;
 	struct side *s = family->side;
 
-	must(s, "child_mprotect", err(mprotect(family->map, SIZE, PROT_READ)), 0);
+	must(s, "child_mprotect", err(mprotect(family->map, SIZE, PROT_READ)),
+	     0);
 	must(s, "child_write", try_write(family->map + MIB, 1), SEGV_DENIED);
 	relinks(s, "child_links", family->map, "1111");
 	return 0;
@@ -162,7 +163,8 @@ SCENARIO(fork_grandchild, "SCM-5")
 	struct family family = touched(s);
 
 	must(s, "child", in_child(grandchild_of_gone_child, &family), 0);
-	for (unsigned int i = 0; i < 1000 && word(family.map + MIB) != 4242; i++)
+	for (unsigned int i = 0; i < 1000 && word(family.map + MIB) != 4242;
+	     i++)
 		usleep(10000);
 	must(s, "grandchild", word(family.map + MIB), 4242);
 	relinks(s, "links", family.map, "1111");
@@ -233,7 +235,8 @@ SCENARIO(killed, "SCM-5")
 {
 	struct family family = touched(s);
 
-	must(s, "child", in_child(child_exits_by_signal, &family), 128 + SIGKILL);
+	must(s, "child", in_child(child_exits_by_signal, &family),
+	     128 + SIGKILL);
 	links(s, "links", family.map, "1111");
 	must(s, "sum", sum_all(family.map, SIZE), stamp_sum(0, SIZE));
 }
@@ -324,7 +327,8 @@ SCENARIO(shared_address_space, "SCM-6")
 	static char stack[64 * KIB] __attribute__((aligned(16)));
 	pid_t pid;
 
-	pid = clone(thread_like, stack + sizeof(stack), CLONE_VM | SIGCHLD, &family);
+	pid = clone(thread_like, stack + sizeof(stack), CLONE_VM | SIGCHLD,
+		    &family);
 	NEED(pid > 0);
 	must(s, "child", wait_status(pid), 0);
 	must(s, "write", word(family.map + MIB), 77);
@@ -392,7 +396,8 @@ __attribute__((constructor)) static void say_setting(void)
 static int exec_itself(void *context)
 {
 	setenv("SCOME_SAY", "1", 1);
-	execl(context ? (const char *)context : "/proc/self/exe", "process", NULL);
+	execl(context ? (const char *)context : "/proc/self/exe", "process",
+	      NULL);
 	return 9;
 }
 
@@ -419,10 +424,14 @@ SCENARIO_LINKED(prctl_bad_arguments, "SCM-2")
 {
 	must(s, "mode", err(scome_set(2, RANGE)), -EINVAL);
 	must(s, "mode_large", err(scome_set(~0UL, RANGE)), -EINVAL);
-	must(s, "fourth", err(prctl(PR_SET_SHARED_PT, SCOME_ON, RANGE, 1UL, 0UL)), -EINVAL);
-	must(s, "fifth", err(prctl(PR_SET_SHARED_PT, SCOME_ON, RANGE, 0UL, 1UL)), -EINVAL);
-	must(s, "get_third", err(prctl(PR_GET_SHARED_PT, 0UL, 1UL, 0UL, 0UL)), -EINVAL);
-	must(s, "get_fault", err(prctl(PR_GET_SHARED_PT, 8UL, 0UL, 0UL, 0UL)), -EFAULT);
+	must(s, "fourth",
+	     err(prctl(PR_SET_SHARED_PT, SCOME_ON, RANGE, 1UL, 0UL)), -EINVAL);
+	must(s, "fifth",
+	     err(prctl(PR_SET_SHARED_PT, SCOME_ON, RANGE, 0UL, 1UL)), -EINVAL);
+	must(s, "get_third", err(prctl(PR_GET_SHARED_PT, 0UL, 1UL, 0UL, 0UL)),
+	     -EINVAL);
+	must(s, "get_fault", err(prctl(PR_GET_SHARED_PT, 8UL, 0UL, 0UL, 0UL)),
+	     -EFAULT);
 	must(s, "unchanged", scome_get(NULL), SCOME_OFF);
 }
 
@@ -460,16 +469,21 @@ SCENARIO_LINKED(prctl_and_setuid, "SCM-16")
 {
 	char directory[] = "/tmp/suid-XXXXXX", program[64], command[256];
 
-	NEED(mkdtemp(directory) && !mount("none", directory, "tmpfs", 0, "mode=755"));
+	NEED(mkdtemp(directory) &&
+	     !mount("none", directory, "tmpfs", 0, "mode=755"));
 	NEED(!chmod(directory, 0755));
 	snprintf(program, sizeof(program), "%s/process", directory);
-	snprintf(command, sizeof(command), "cp /proc/%d/exe %s", getpid(), program);
+	snprintf(command, sizeof(command), "cp /proc/%d/exe %s", getpid(),
+		 program);
 	NEED(!system(command) && !chmod(program, 0755));
-	must(s, "plain_program", in_child(exec_unprivileged, program), SCOME_ON);
+	must(s, "plain_program", in_child(exec_unprivileged, program),
+	     SCOME_ON);
 	NEED(!chmod(program, 04755));
-	must(s, "setuid_program", in_child(exec_unprivileged, program), SCOME_OFF);
+	must(s, "setuid_program", in_child(exec_unprivileged, program),
+	     SCOME_OFF);
 	NEED(!chown(program, 0, 65533) && !chmod(program, 02755));
-	must(s, "setgid_program", in_child(exec_unprivileged, program), SCOME_OFF);
+	must(s, "setgid_program", in_child(exec_unprivileged, program),
+	     SCOME_OFF);
 	umount(directory);
 	rmdir(directory);
 }
@@ -490,14 +504,17 @@ SCENARIO_LINKED(prctl_links_by_itself, "SCM-2,SCM-6")
 	map = mmap(NULL, SIZE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	stamp_all(map, SIZE);
 	links(s, "links_anonymous", map, "1111");
-	map = mmap(free_space(SIZE), SIZE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	map = mmap(free_space(SIZE), SIZE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		   0);
 	stamp_all(map, SIZE);
 	links(s, "links_private_anonymous", map, "0000");
 	map = mmap(free_space(SIZE), SIZE, RW, MAP_PRIVATE, fd, 0);
 	sum_all(map, SIZE);
 	links(s, "links_private", map, "0000");
-	map = mmap(free_space(SIZE) + PAGE, SIZE, RW, MAP_SHARED | MAP_FIXED, fd, 0);
-	must(s, "misplaced", map != MAP_FAILED && sum_all(map, SIZE) == stamp_sum(0, SIZE), 1);
+	map = mmap(free_space(SIZE) + PAGE, SIZE, RW, MAP_SHARED | MAP_FIXED,
+		   fd, 0);
+	must(s, "misplaced",
+	     map != MAP_FAILED && sum_all(map, SIZE) == stamp_sum(0, SIZE), 1);
 	links(s, "links_misplaced", (char *)((uintptr_t)map & -RANGE), "0000");
 	NEED(!scome_set(SCOME_OFF, 0));
 	map = mmap(free_space(SIZE), SIZE, RW, MAP_SHARED, fd, 0);

@@ -73,7 +73,9 @@ static void check_page(void *context)
 /* one access to a random page; a signal is all right where others take memory away */
 static void touch(struct race *race, char *map, unsigned int *seed, bool write)
 {
-	struct check check = { .race = race, .map = map, .at = any_page(seed), .write = write };
+	struct check check = {
+		.race = race, .map = map, .at = any_page(seed), .write = write
+	};
 
 	try_call(check_page, &check);
 }
@@ -123,8 +125,10 @@ static void map_move(struct race *race, unsigned int *seed)
 	moved = mremap(map + from, RANGE, RANGE, MREMAP_MAYMOVE | MREMAP_FIXED,
 		       free_space(RANGE));
 	if (moved != MAP_FAILED) {
-		struct check check = { .race = race, .map = moved - from,
-				       .at = from + chance(seed, 512) * PAGE, .write = true };
+		struct check check = { .race = race,
+				       .map = moved - from,
+				       .at = from + chance(seed, 512) * PAGE,
+				       .write = true };
 
 		try_call(check_page, &check);
 		munmap(moved, RANGE);
@@ -163,7 +167,8 @@ static void punch(struct race *race, unsigned int *seed)
 	for (unsigned int i = 0; i < 20; i++) {
 		size_t from = any_page(seed), length = PAGE << chance(seed, 11);
 
-		fallocate(race->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from, length);
+		fallocate(race->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			  from, length);
 		sched_yield();
 	}
 }
@@ -231,10 +236,12 @@ static void split_shared(struct race *race, unsigned int *seed)
 		break;
 	case 2:
 		mmap(race->map + from, RANGE, RW,
-		     MAP_FIXED | (race->side->linked ? MAP_PT : MAP_SHARED), race->fd, from);
+		     MAP_FIXED | (race->side->linked ? MAP_PT : MAP_SHARED),
+		     race->fd, from);
 		break;
 	case 3:
-		mmap(race->map, SIZE, RW, MAP_FIXED | (race->side->linked ? MAP_PT : MAP_SHARED),
+		mmap(race->map, SIZE, RW,
+		     MAP_FIXED | (race->side->linked ? MAP_PT : MAP_SHARED),
 		     race->fd, 0);
 		break;
 	}
@@ -247,7 +254,8 @@ static void touch_shared(struct race *race, unsigned int *seed)
 }
 
 /* a worker in each of two processes, all at once */
-static void processes(struct side *s, struct race *race, worker_fn *const *workers, unsigned int n)
+static void processes(struct side *s, struct race *race,
+		      worker_fn *const *workers, unsigned int n)
 {
 	unsigned int good = 0;
 	pid_t pids[32];
@@ -259,7 +267,8 @@ static void processes(struct side *s, struct race *race, worker_fn *const *worke
 		if (!pids[i]) {
 			unsigned int seed = i + 1;
 
-			for (unsigned int round = 0; round < race->rounds; round++)
+			for (unsigned int round = 0; round < race->rounds;
+			     round++)
 				workers[i % n](race, &seed);
 			_exit(0);
 		}
@@ -272,7 +281,9 @@ static void processes(struct side *s, struct race *race, worker_fn *const *worke
 
 static struct race prepare(struct side *s, unsigned int rounds)
 {
-	struct race race = { .side = s, .fd = memory_file(SIZE), .base = FOREIGN,
+	struct race race = { .side = s,
+			     .fd = memory_file(SIZE),
+			     .base = FOREIGN,
 			     .rounds = rounds };
 
 	race.wrong = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -292,7 +303,8 @@ static void calm(struct side *s, struct race *race)
 	links(s, "links_after", map, "1111");
 }
 
-static void storm(struct side *s, unsigned int rounds, worker_fn *const *workers, unsigned int n)
+static void storm(struct side *s, unsigned int rounds,
+		  worker_fn *const *workers, unsigned int n)
 {
 	struct race race = prepare(s, rounds);
 
@@ -300,11 +312,12 @@ static void storm(struct side *s, unsigned int rounds, worker_fn *const *workers
 	calm(s, &race);
 }
 
-#define STORM(name, rounds, ...)                                                                   \
-	SCENARIO(name, "SCM-5,SCM-16")                                                             \
-	{                                                                                          \
-		static worker_fn *const workers[] = { __VA_ARGS__ };                               \
-		storm(s, rounds, workers, sizeof(workers) / sizeof(workers[0]));                   \
+#define STORM(name, rounds, ...)                                     \
+	SCENARIO(name, "SCM-5,SCM-16")                               \
+	{                                                            \
+		static worker_fn *const workers[] = { __VA_ARGS__ }; \
+		storm(s, rounds, workers,                            \
+		      sizeof(workers) / sizeof(workers[0]));         \
 	}
 
 STORM(map_and_punch, 40, map_touch_unmap, punch)
@@ -315,8 +328,8 @@ STORM(move_and_punch, 40, map_move, punch)
 STORM(fork_and_punch, 15, map_and_fork, punch)
 STORM(collapse_and_map, 10, collapse, map_touch_unmap)
 STORM(leave_and_punch, 30, lock_and_leave, punch)
-STORM(everything, 8, map_touch_unmap, map_protect, map_move, map_and_fork, punch, resize, page_out,
-      collapse, lock_and_leave)
+STORM(everything, 8, map_touch_unmap, map_protect, map_move, map_and_fork,
+      punch, resize, page_out, collapse, lock_and_leave)
 
 struct thread_work {
 	struct race *race;
@@ -339,7 +352,8 @@ static void *thread_main(void *context)
  */
 static void all_threads(void *context)
 {
-	static worker_fn *const workers[] = { touch_shared, touch_shared, split_shared, punch };
+	static worker_fn *const workers[] = { touch_shared, touch_shared,
+					      split_shared, punch };
 	struct thread_work work[4];
 	struct race *race = context;
 	pthread_t threads[4];
@@ -475,14 +489,16 @@ struct attempt {
  * The path with its first, second, ... allocation failing, until it needs no more;
  * the mapping must be right after each.
  */
-static void fail_each(struct side *s, void (*path)(struct attempt *attempt), bool fresh)
+static void fail_each(struct side *s, void (*path)(struct attempt *attempt),
+		      bool fresh)
 {
 	struct race race = prepare(s, 0);
 	unsigned int n, wrong = 0;
 	uint64_t value = 0;
 
 	if (!can_fail()) {
-		skip(s, "every_allocation", "this kernel has no fault injection");
+		skip(s, "every_allocation",
+		     "this kernel has no fault injection");
 		return;
 	}
 	for (n = 1; n < 400; n++) {
@@ -497,7 +513,8 @@ static void fail_each(struct side *s, void (*path)(struct attempt *attempt), boo
 		path(&attempt);
 		failed = has_failed();
 		/* the file has what it had; errors are those of memory */
-		if (attempt.result < 0 && attempt.result != -ENOMEM && attempt.result != -EAGAIN)
+		if (attempt.result < 0 && attempt.result != -ENOMEM &&
+		    attempt.result != -EAGAIN)
 			wrong++;
 		if (!fresh) {
 			if (pread(race.fd, &value, 8, 5 * MIB) != 8 ||
@@ -543,7 +560,8 @@ static void path_first_fault(struct attempt *attempt)
 	for (unsigned int i = 0; i < 4; i++)
 		touch(attempt->race, map, &seed, true);
 	munmap(map, SIZE);
-	fallocate(attempt->race->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, SIZE);
+	fallocate(attempt->race->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		  0, SIZE);
 }
 
 SCENARIO(fail_first_fault, "SCM-2")
@@ -560,7 +578,8 @@ static void path_fork(struct attempt *attempt)
 		return;
 	}
 	if (!pid)
-		_exit(sum_all(attempt->map, SIZE) == stamp_sum(0, SIZE) ? 0 : 1);
+		_exit(sum_all(attempt->map, SIZE) == stamp_sum(0, SIZE) ? 0 :
+									  1);
 	/* a child that could not have its memory is killed, never wrong */
 	if (wait_status(pid) == 1)
 		attempt->result = -EINVAL;
@@ -583,7 +602,8 @@ SCENARIO(fail_munmap_page, "SCM-6")
 
 static void path_mprotect(struct attempt *attempt)
 {
-	attempt->result = err(mprotect(attempt->map + 3 * MIB, PAGE, PROT_READ));
+	attempt->result =
+		err(mprotect(attempt->map + 3 * MIB, PAGE, PROT_READ));
 }
 
 SCENARIO(fail_mprotect_page, "SCM-6,SCM-15")
@@ -605,7 +625,8 @@ static void path_mremap(struct attempt *attempt)
 {
 	char *place = free_space(RANGE), *moved;
 
-	moved = mremap(attempt->map + RANGE, RANGE, RANGE, MREMAP_MAYMOVE | MREMAP_FIXED, place);
+	moved = mremap(attempt->map + RANGE, RANGE, RANGE,
+		       MREMAP_MAYMOVE | MREMAP_FIXED, place);
 	if (moved == MAP_FAILED)
 		attempt->result = -errno;
 	else
@@ -660,7 +681,8 @@ SCENARIO(fail_exit, "SCM-5,SCM-8")
 	char *map;
 
 	if (!can_fail()) {
-		skip(s, "every_allocation", "this kernel has no fault injection");
+		skip(s, "every_allocation",
+		     "this kernel has no fault injection");
 		return;
 	}
 	map = map_side(s, SIZE, RW, race.fd, 0);

@@ -35,7 +35,8 @@ static unsigned int present_pages(const char *map, size_t size)
 	return present;
 }
 
-static int64_t cgroup_write(const char *cgroup, const char *file, const char *text)
+static int64_t cgroup_write(const char *cgroup, const char *file,
+			    const char *text)
 {
 	char path[128];
 
@@ -59,7 +60,9 @@ SCENARIO(swap_out_and_in, "SCM-2,SCM-5")
 
 	reclaim = cgroup_write(cgroup, "memory.reclaim", "8M");
 	must(s, "reclaim", reclaim == 0 || reclaim == -EAGAIN, 1);
-	must(s, "swapped", cgroup_number(cgroup, "memory.swap.current") >= (int64_t)(6 * MIB), 1);
+	must(s, "swapped",
+	     cgroup_number(cgroup, "memory.swap.current") >= (int64_t)(6 * MIB),
+	     1);
 	must(s, "sum", sum_all(map, SIZE), stamp_sum(0, SIZE));
 	relinks(s, "links", map, ALL);
 	stamp_all(map, SIZE);
@@ -153,7 +156,11 @@ SCENARIO(collapse_through_ordinary, "SCM-5,SCM-6")
 	must(s, "ordinary_to_side", word(map + MIB), 5);
 	set_word(map + 3 * MIB, 6);
 	must(s, "side_to_ordinary", word(ordinary + 3 * MIB), 6);
-	must(s, "pread", pread(fd, &value, sizeof(value), 3 * MIB) == sizeof(value) ? value : 0, 6);
+	must(s, "pread",
+	     pread(fd, &value, sizeof(value), 3 * MIB) == sizeof(value) ?
+		     value :
+		     0,
+	     6);
 	relinks(s, "links", map, ALL);
 	must(s, "munmap", err(munmap(ordinary, SIZE)), 0);
 	must(s, "after", sum_all(map, MIB), stamp_sum(0, MIB));
@@ -184,7 +191,9 @@ SCENARIO(collapse_then_split, "SCM-5")
 	madvise(ordinary, SIZE, MADV_COLLAPSE);
 	sum_all(map, SIZE);
 	must(s, "punch",
-	     err(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 3 * MIB, PAGE)), 0);
+	     err(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			   3 * MIB, PAGE)),
+	     0);
 	must(s, "zero", word(map + 3 * MIB), 0);
 	must(s, "beside", word(map + 3 * MIB + PAGE), 3 * MIB / PAGE + 2);
 	must(s, "pageout", err(madvise(map, SIZE, MADV_PAGEOUT)), 0);
@@ -219,7 +228,9 @@ SCENARIO(pagemap, "SCM-6")
 		set_word(map + at, 1);
 	must(s, "some", present_pages(map, SIZE), SIZE / PAGE / 8);
 	must(s, "punch",
-	     err(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, RANGE)), 0);
+	     err(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+			   RANGE)),
+	     0);
 	must(s, "less", present_pages(map, SIZE), (SIZE - RANGE) / PAGE / 8);
 }
 
@@ -239,7 +250,8 @@ struct scan_argument {
 SCENARIO(pagemap_scan, "SCM-6")
 {
 	struct scan_region regions[8] = { 0 };
-	int fd = memory_file(SIZE), pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	int fd = memory_file(SIZE),
+	    pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	char *map = map_side(s, SIZE, RW, fd, 0);
 	struct scan_argument argument = {
 		.size = sizeof(argument),
@@ -325,8 +337,10 @@ SCENARIO(move_pages_query, "SCM-6")
 	void *pages[3] = { map, map + 3 * MIB, map + 5 * MIB + PAGE };
 	int status[3] = { -99, -99, -99 };
 
-	must(s, "call", err(syscall(SYS_move_pages, 0, 3, pages, NULL, status, 0)), 0);
-	must(s, "on_nodes", status[0] >= 0 && status[1] >= 0 && status[2] >= 0, 1);
+	must(s, "call",
+	     err(syscall(SYS_move_pages, 0, 3, pages, NULL, status, 0)), 0);
+	must(s, "on_nodes", status[0] >= 0 && status[1] >= 0 && status[2] >= 0,
+	     1);
 	relinks(s, "links", map, ALL);
 }
 
@@ -348,7 +362,9 @@ SCENARIO(move_pages_moves, "SCM-5,SCM-6")
 	nodes[0] = nodes[1] = !node_of(pages[0]);
 	/* mapped twice by this process: only with MPOL_MF_MOVE_ALL on the ordinary side */
 	must(s, "call",
-	     err(syscall(SYS_move_pages, 0, 2, pages, nodes, status, MPOL_MF_MOVE_ALL)), 0);
+	     err(syscall(SYS_move_pages, 0, 2, pages, nodes, status,
+			 MPOL_MF_MOVE_ALL)),
+	     0);
 	must(s, "status", status[0], nodes[0]);
 	must(s, "node", node_of(pages[1]), nodes[1]);
 	must(s, "sum", sum_all(map, SIZE), stamp_sum(0, SIZE));
@@ -365,7 +381,8 @@ SCENARIO(migrate_pages_all, "SCM-5")
 
 	from = 1UL << node;
 	to = 1UL << !node;
-	must(s, "call", err(syscall(SYS_migrate_pages, 0, 8UL, &from, &to)) >= 0, 1);
+	must(s, "call",
+	     err(syscall(SYS_migrate_pages, 0, 8UL, &from, &to)) >= 0, 1);
 	must(s, "sum", sum_all(map, SIZE), stamp_sum(0, SIZE));
 	stamp_all(map, SIZE);
 	relinks(s, "links", map, ALL);
@@ -377,11 +394,14 @@ SCENARIO(mbind_whole, "SCM-5,SCM-6")
 	unsigned long mask = 1UL << !node_of(map + MIB);
 
 	must(s, "mbind",
-	     err(syscall(SYS_mbind, map, SIZE, MPOL_BIND, &mask, 8UL, MPOL_MF_MOVE)), 0);
+	     err(syscall(SYS_mbind, map, SIZE, MPOL_BIND, &mask, 8UL,
+			 MPOL_MF_MOVE)),
+	     0);
 	must(s, "sum", sum_all(map, SIZE), stamp_sum(0, SIZE));
 	must(s, "node", 1UL << node_of(map + MIB), mask);
 	stamp_all(map, SIZE);
-	see(s, "policy_bad", err(syscall(SYS_mbind, map, SIZE, 99, &mask, 8UL, 0)));
+	see(s, "policy_bad",
+	    err(syscall(SYS_mbind, map, SIZE, 99, &mask, 8UL, 0)));
 	relinks(s, "links", map, "????????");
 }
 
@@ -390,7 +410,10 @@ SCENARIO(mbind_part, "SCM-6")
 	char *map = touched(s, memory_file(SIZE));
 	unsigned long mask = 1;
 
-	must(s, "mbind", err(syscall(SYS_mbind, map + 3 * MIB, PAGE, MPOL_BIND, &mask, 8UL, 0)), 0);
+	must(s, "mbind",
+	     err(syscall(SYS_mbind, map + 3 * MIB, PAGE, MPOL_BIND, &mask, 8UL,
+			 0)),
+	     0);
 	must(s, "sum", sum_all(map, SIZE), stamp_sum(0, SIZE));
 	set_word(map + 3 * MIB, 5);
 	must(s, "write", word(map + 3 * MIB), 5);

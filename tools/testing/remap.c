@@ -36,7 +36,8 @@ SCENARIO(mremap_grow_in_place, "SCM-6")
 	int fd = stamped_file(SIZE);
 	char *place = free_space(2 * SIZE), *map, *moved;
 
-	map = mmap(place, 4 * MIB, RW, MAP_FIXED | (s->linked ? MAP_PT : MAP_SHARED), fd, 0);
+	map = mmap(place, 4 * MIB, RW,
+		   MAP_FIXED | (s->linked ? MAP_PT : MAP_SHARED), fd, 0);
 	NEED(map == place);
 	sum_all(map, 4 * MIB);
 	links(s, "links_before", map, "11");
@@ -52,9 +53,11 @@ SCENARIO(mremap_grow_blocked, "SCM-6")
 	int fd = stamped_file(SIZE);
 	char *place = free_space(2 * SIZE), *map, *moved;
 
-	map = mmap(place, 4 * MIB, RW, MAP_FIXED | (s->linked ? MAP_PT : MAP_SHARED), fd, 0);
+	map = mmap(place, 4 * MIB, RW,
+		   MAP_FIXED | (s->linked ? MAP_PT : MAP_SHARED), fd, 0);
 	NEED(map == place);
-	NEED(mmap(place + 4 * MIB, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+	NEED(mmap(place + 4 * MIB, PAGE, PROT_NONE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
 		  0) == place + 4 * MIB);
 	sum_all(map, 4 * MIB);
 	links(s, "links_before", map, "11");
@@ -100,9 +103,11 @@ SCENARIO(mremap_fixed_skewed, "SCM-6")
 SCENARIO(mremap_part, "SCM-6")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, SIZE, "1111"), *place = free_space(RANGE), *moved;
+	char *map = touched(s, fd, SIZE, "1111"), *place = free_space(RANGE),
+	     *moved;
 
-	moved = mremap(map + RANGE, RANGE, RANGE, MREMAP_MAYMOVE | MREMAP_FIXED, place);
+	moved = mremap(map + RANGE, RANGE, RANGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+		       place);
 	must(s, "mremap", moved == place, 1);
 	must(s, "old", try_read(map + RANGE), SEGV_UNMAPPED);
 	must(s, "sum", sum_all(moved, RANGE), stamp_sum(RANGE, 2 * RANGE));
@@ -113,9 +118,11 @@ SCENARIO(mremap_part, "SCM-6")
 SCENARIO(mremap_page, "SCM-6")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, SIZE, "1111"), *place = free_space(RANGE), *moved;
+	char *map = touched(s, fd, SIZE, "1111"), *place = free_space(RANGE),
+	     *moved;
 
-	moved = mremap(map + 3 * MIB, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, place);
+	moved = mremap(map + 3 * MIB, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+		       place);
 	must(s, "mremap", moved == place, 1);
 	must(s, "old", try_read(map + 3 * MIB), SEGV_UNMAPPED);
 	must(s, "page", word(moved), 3 * MIB / PAGE + 1);
@@ -129,9 +136,11 @@ SCENARIO(mremap_page, "SCM-6")
 SCENARIO(mremap_dontunmap, "SCM-6")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, SIZE, "1111"), *place = free_space(SIZE), *moved;
+	char *map = touched(s, fd, SIZE, "1111"), *place = free_space(SIZE),
+	     *moved;
 
-	moved = mremap(map, SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, place);
+	moved = mremap(map, SIZE, SIZE,
+		       MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, place);
 	must(s, "mremap", moved == place ? 0 : errno, 0);
 	must(s, "old", sum_all(map, SIZE), stamp_sum(0, SIZE));
 	must(s, "new", sum_all(moved, SIZE), stamp_sum(0, SIZE));
@@ -160,7 +169,8 @@ SCENARIO(mremap_over_linked, "SCM-6,SCM-16")
 	char *source = map_ordinary(RANGE, RW, other, 0), *moved;
 
 	set_word(source, 12345);
-	moved = mremap(source, RANGE, RANGE, MREMAP_MAYMOVE | MREMAP_FIXED, map + RANGE);
+	moved = mremap(source, RANGE, RANGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+		       map + RANGE);
 	must(s, "mremap", moved == map + RANGE, 1);
 	must(s, "other", word(moved), 12345);
 	relinks(s, "links", map, "1011");
@@ -177,7 +187,8 @@ SCENARIO(mremap_misuse, "SCM-6")
 
 	moved = mremap(map + 1, SIZE, SIZE, MREMAP_MAYMOVE);
 	must(s, "unaligned", moved == MAP_FAILED ? errno : 0, EINVAL);
-	moved = mremap(map, SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, map + RANGE);
+	moved = mremap(map, SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
+		       map + RANGE);
 	must(s, "overlap", moved == MAP_FAILED ? errno : 0, EINVAL);
 	moved = mremap(map, 2 * SIZE, 3 * SIZE, MREMAP_MAYMOVE);
 	must(s, "too_long", moved == MAP_FAILED ? errno : 0, EFAULT);
@@ -189,7 +200,9 @@ SCENARIO(remap_file_pages_page, "SCM-6")
 	int fd = stamped_file(SIZE);
 	char *map = touched(s, fd, SIZE, "1111");
 
-	must(s, "call", err(syscall(SYS_remap_file_pages, map + 3 * MIB, PAGE, 0, 100, 0)), 0);
+	must(s, "call",
+	     err(syscall(SYS_remap_file_pages, map + 3 * MIB, PAGE, 0, 100, 0)),
+	     0);
 	must(s, "page", word(map + 3 * MIB), 101);
 	must(s, "beside", word(map + 3 * MIB + PAGE), 3 * MIB / PAGE + 2);
 	set_word(map + 3 * MIB, 4242);
@@ -202,7 +215,9 @@ SCENARIO(remap_file_pages_range, "SCM-6")
 	int fd = stamped_file(SIZE);
 	char *map = touched(s, fd, SIZE, "1111");
 
-	must(s, "call", err(syscall(SYS_remap_file_pages, map + RANGE, RANGE, 0, 0, 0)), 0);
+	must(s, "call",
+	     err(syscall(SYS_remap_file_pages, map + RANGE, RANGE, 0, 0, 0)),
+	     0);
 	must(s, "sum", sum_all(map + RANGE, RANGE), stamp_sum(0, RANGE));
 	set_word(map + RANGE, 4242);
 	must(s, "coherent", word(map), 4242);

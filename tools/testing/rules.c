@@ -11,7 +11,8 @@
 #define MAP_SYNC 0x80000
 #endif
 
-static int64_t tried(void *address, size_t size, int prot, int flags, int fd, off_t offset)
+static int64_t tried(void *address, size_t size, int prot, int flags, int fd,
+		     off_t offset)
 {
 	char *map = mmap(address, size, prot, flags, fd, offset);
 
@@ -24,18 +25,21 @@ static int64_t tried(void *address, size_t size, int prot, int flags, int fd, of
 SCENARIO_LINKED(refused_files, "SCM-2,SCM-16")
 {
 	char path[] = EXT4_DIR "/map-XXXXXX";
-	int disk = mkstemp(path), device = open("/dev/zero", O_RDWR | O_CLOEXEC);
+	int disk = mkstemp(path),
+	    device = open("/dev/zero", O_RDWR | O_CLOEXEC);
 	int huge = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB);
 
 	NEED(disk >= 0 && !ftruncate(disk, SIZE) && device >= 0);
 	unlink(path);
 	must(s, "ext4", tried(NULL, SIZE, RW, MAP_PT, disk, 0), -EOPNOTSUPP);
-	must(s, "ext4_without_flag", tried(NULL, SIZE, RW, MAP_SHARED_VALIDATE, disk, 0), 0);
+	must(s, "ext4_without_flag",
+	     tried(NULL, SIZE, RW, MAP_SHARED_VALIDATE, disk, 0), 0);
 	NEED(!write_text("/proc/sys/vm/nr_hugepages", "8"));
 	NEED(huge >= 0 && !ftruncate(huge, SIZE));
 	must(s, "hugetlb", tried(NULL, SIZE, RW, MAP_PT, huge, 0), -EOPNOTSUPP);
 	must(s, "hugetlb_anonymous",
-	     tried(NULL, SIZE, RW, MAP_PT | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0), -EOPNOTSUPP);
+	     tried(NULL, SIZE, RW, MAP_PT | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0),
+	     -EOPNOTSUPP);
 	NEED(!write_text("/proc/sys/vm/nr_hugepages", "0"));
 }
 
@@ -44,16 +48,20 @@ SCENARIO_LINKED(refused_sizes, "SCM-3")
 	int fd = memory_file(SIZE);
 
 	must(s, "small", tried(NULL, MIB, RW, MAP_PT, fd, 0), -EOPNOTSUPP);
-	must(s, "page_less", tried(NULL, RANGE - PAGE, RW, MAP_PT, fd, 0), -EOPNOTSUPP);
+	must(s, "page_less", tried(NULL, RANGE - PAGE, RW, MAP_PT, fd, 0),
+	     -EOPNOTSUPP);
 	must(s, "exactly", tried(NULL, RANGE, RW, MAP_PT, fd, 0), 0);
 	/* a range of the file counts, and this one has only parts of two */
-	must(s, "offset", tried(NULL, RANGE, RW, MAP_PT, fd, PAGE), -EOPNOTSUPP);
-	must(s, "offset_page_less", tried(NULL, 4 * MIB - 2 * PAGE, RW, MAP_PT, fd, PAGE),
+	must(s, "offset", tried(NULL, RANGE, RW, MAP_PT, fd, PAGE),
 	     -EOPNOTSUPP);
-	must(s, "offset_enough", tried(NULL, 4 * MIB - PAGE, RW, MAP_PT, fd, PAGE), 0);
+	must(s, "offset_page_less",
+	     tried(NULL, 4 * MIB - 2 * PAGE, RW, MAP_PT, fd, PAGE),
+	     -EOPNOTSUPP);
+	must(s, "offset_enough",
+	     tried(NULL, 4 * MIB - PAGE, RW, MAP_PT, fd, PAGE), 0);
 	must(s, "nothing", tried(NULL, 0, RW, MAP_PT, fd, 0), -EINVAL);
-	must(s, "anonymous_small", tried(NULL, MIB, RW, MAP_PT | MAP_ANONYMOUS, -1, 0),
-	     -EOPNOTSUPP);
+	must(s, "anonymous_small",
+	     tried(NULL, MIB, RW, MAP_PT | MAP_ANONYMOUS, -1, 0), -EOPNOTSUPP);
 }
 
 SCENARIO_LINKED(refused_places, "SCM-3")
@@ -61,15 +69,22 @@ SCENARIO_LINKED(refused_places, "SCM-3")
 	int fd = memory_file(SIZE);
 	char *place = free_space(SIZE + RANGE), *old;
 
-	must(s, "skewed", tried(place + PAGE, SIZE, RW, MAP_PT | MAP_FIXED, fd, 0), -EOPNOTSUPP);
-	must(s, "aligned", tried(place, SIZE, RW, MAP_PT | MAP_FIXED, fd, 0), 0);
-	must(s, "congruent", tried(place + PAGE, 4 * MIB, RW, MAP_PT | MAP_FIXED, fd, PAGE), 0);
-	must(s, "incongruent", tried(place, SIZE / 2, RW, MAP_PT | MAP_FIXED, fd, PAGE),
+	must(s, "skewed",
+	     tried(place + PAGE, SIZE, RW, MAP_PT | MAP_FIXED, fd, 0),
 	     -EOPNOTSUPP);
-	old = mmap(place + PAGE, SIZE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	must(s, "aligned", tried(place, SIZE, RW, MAP_PT | MAP_FIXED, fd, 0),
+	     0);
+	must(s, "congruent",
+	     tried(place + PAGE, 4 * MIB, RW, MAP_PT | MAP_FIXED, fd, PAGE), 0);
+	must(s, "incongruent",
+	     tried(place, SIZE / 2, RW, MAP_PT | MAP_FIXED, fd, PAGE),
+	     -EOPNOTSUPP);
+	old = mmap(place + PAGE, SIZE, RW,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	NEED(old == place + PAGE);
 	set_word(old, 5);
-	must(s, "over_old", tried(old, SIZE, RW, MAP_PT | MAP_FIXED, fd, 0), -EOPNOTSUPP);
+	must(s, "over_old", tried(old, SIZE, RW, MAP_PT | MAP_FIXED, fd, 0),
+	     -EOPNOTSUPP);
 	must(s, "old_is_whole", try_read(old) ?: (int)word(old), 5);
 }
 
@@ -78,21 +93,28 @@ SCENARIO_LINKED(refused_flags, "SCM-2")
 	int fd = memory_file(SIZE);
 	char *map;
 
-	must(s, "unknown", tried(NULL, SIZE, RW, MAP_SHARED_VALIDATE | 0x800000, fd, 0),
+	must(s, "unknown",
+	     tried(NULL, SIZE, RW, MAP_SHARED_VALIDATE | 0x800000, fd, 0),
 	     -EOPNOTSUPP);
-	must(s, "unknown_beside", tried(NULL, SIZE, RW, MAP_PT | 0x800000, fd, 0), -EOPNOTSUPP);
-	must(s, "sync", tried(NULL, SIZE, RW, MAP_PT | MAP_SYNC, fd, 0), -EOPNOTSUPP);
+	must(s, "unknown_beside",
+	     tried(NULL, SIZE, RW, MAP_PT | 0x800000, fd, 0), -EOPNOTSUPP);
+	must(s, "sync", tried(NULL, SIZE, RW, MAP_PT | MAP_SYNC, fd, 0),
+	     -EOPNOTSUPP);
 	must(s, "anonymous_unknown",
-	     tried(NULL, SIZE, RW, MAP_SHARED_VALIDATE | MAP_ANONYMOUS | 0x800000, -1, 0),
+	     tried(NULL, SIZE, RW,
+		   MAP_SHARED_VALIDATE | MAP_ANONYMOUS | 0x800000, -1, 0),
 	     -EOPNOTSUPP);
 	must(s, "anonymous_validate",
-	     tried(NULL, SIZE, RW, MAP_SHARED_VALIDATE | MAP_ANONYMOUS, -1, 0), 0);
+	     tried(NULL, SIZE, RW, MAP_SHARED_VALIDATE | MAP_ANONYMOUS, -1, 0),
+	     0);
 	/* the other kinds have always ignored flags they do not know */
-	map = mmap(free_space(SIZE), SIZE, RW, MAP_PRIVATE | MAP_SHARED_PT, fd, 0);
+	map = mmap(free_space(SIZE), SIZE, RW, MAP_PRIVATE | MAP_SHARED_PT, fd,
+		   0);
 	must(s, "private", map != MAP_FAILED, 1);
 	stamp_all(map, SIZE);
 	links(s, "links_private", map, "0000");
-	map = mmap(free_space(SIZE), SIZE, RW, MAP_SHARED | MAP_SHARED_PT, fd, 0);
+	map = mmap(free_space(SIZE), SIZE, RW, MAP_SHARED | MAP_SHARED_PT, fd,
+		   0);
 	must(s, "shared", map != MAP_FAILED, 1);
 	stamp_all(map, SIZE);
 	links(s, "links_shared", map, "0000");
@@ -100,7 +122,8 @@ SCENARIO_LINKED(refused_flags, "SCM-2")
 
 SCENARIO(refused_access, "SCM-15")
 {
-	int flags = s->linked ? MAP_PT : MAP_SHARED, fd = memory_file(SIZE), other;
+	int flags = s->linked ? MAP_PT : MAP_SHARED, fd = memory_file(SIZE),
+	    other;
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
@@ -108,11 +131,14 @@ SCENARIO(refused_access, "SCM-15")
 	must(s, "read_only", tried(NULL, SIZE, RW, flags, other, 0), -EACCES);
 	must(s, "readable", tried(NULL, SIZE, PROT_READ, flags, other, 0), 0);
 	other = open(path, O_WRONLY | O_CLOEXEC);
-	must(s, "write_only", tried(NULL, SIZE, PROT_READ, flags, other, 0), -EACCES);
+	must(s, "write_only", tried(NULL, SIZE, PROT_READ, flags, other, 0),
+	     -EACCES);
 	must(s, "no_file", tried(NULL, SIZE, RW, flags, -1, 0), -EBADF);
 	must(s, "odd_offset", tried(NULL, SIZE, RW, flags, fd, 100), -EINVAL);
-	must(s, "directory", tried(NULL, SIZE, PROT_READ, flags,
-				   open("/dev/shm", O_RDONLY | O_CLOEXEC), 0), -ENODEV);
+	must(s, "directory",
+	     tried(NULL, SIZE, PROT_READ, flags,
+		   open("/dev/shm", O_RDONLY | O_CLOEXEC), 0),
+	     -ENODEV);
 }
 
 SCENARIO_LINKED(alignment, "SCM-3")
@@ -125,8 +151,8 @@ SCENARIO_LINKED(alignment, "SCM-3")
 		off_t offset = i * 37 * PAGE;
 
 		/* something small in between, so that chance does not align */
-		NEED(mmap(NULL, PAGE * (i + 1), RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
-		     MAP_FAILED);
+		NEED(mmap(NULL, PAGE * (i + 1), RW, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0) != MAP_FAILED);
 		map = mmap(NULL, SIZE, RW, MAP_PT, fd, offset);
 		NEED(map != MAP_FAILED);
 		aligned += (uintptr_t)map % RANGE == offset % RANGE;
@@ -136,8 +162,10 @@ SCENARIO_LINKED(alignment, "SCM-3")
 	map = mmap(hint, SIZE, RW, MAP_PT, fd, 0);
 	must(s, "hinted", map != MAP_FAILED && (uintptr_t)map % RANGE == 0, 1);
 	map = mmap(NULL, SIZE, RW, MAP_PT | MAP_32BIT, fd, 0);
-	must(s, "low", map != MAP_FAILED && (uintptr_t)map < 2 * GIB &&
-			       (uintptr_t)map % RANGE == 0, 1);
+	must(s, "low",
+	     map != MAP_FAILED && (uintptr_t)map < 2 * GIB &&
+		     (uintptr_t)map % RANGE == 0,
+	     1);
 	stamp_all(map, SIZE);
 	links(s, "links_low", map, "1111");
 }
@@ -175,7 +203,8 @@ SCENARIO_LINKED(gib_boundary, "SCM-6")
 SCENARIO_LINKED(smaps_lines, "SCM-6")
 {
 	int fd = memory_file(SIZE);
-	char *map = map_side(s, SIZE, RW, fd, 0), *ordinary = map_ordinary(SIZE, RW, fd, 0);
+	char *map = map_side(s, SIZE, RW, fd, 0),
+	     *ordinary = map_ordinary(SIZE, RW, fd, 0);
 
 	must(s, "untouched", smaps_kb(map, "SharedPT"), 0);
 	must(s, "flag", smaps_flag(map, "sl"), 1);
@@ -220,7 +249,8 @@ struct counters {
 
 static struct counters counters(void)
 {
-	return (struct counters){ scome_counter("units"), scome_counter("links"),
+	return (struct counters){ scome_counter("units"),
+				  scome_counter("links"),
 				  scome_counter("tables") };
 }
 
@@ -289,7 +319,8 @@ SCENARIO_LINKED(list_of_units, "SCM-2")
 	const char *list = "/sys/kernel/debug/scome/units";
 	unsigned int before = lines_of(list);
 	int fd = memory_file(SIZE), other = memory_file(SIZE);
-	char *map = map_side(s, SIZE, RW, fd, 0), *two = map_side(s, SIZE, RW, other, 0);
+	char *map = map_side(s, SIZE, RW, fd, 0),
+	     *two = map_side(s, SIZE, RW, other, 0);
 
 	stamp_all(map, SIZE);
 	stamp_all(two, SIZE);
@@ -307,7 +338,8 @@ static int unprivileged(void *context)
 
 SCENARIO_LINKED(debug_files_are_private, "SCM-16")
 {
-	must(s, "units", in_child(unprivileged, "/sys/kernel/debug/scome/units"), 0);
+	must(s, "units",
+	     in_child(unprivileged, "/sys/kernel/debug/scome/units"), 0);
 }
 
 static int64_t charged(const char *cgroup)

@@ -10,12 +10,13 @@
 #undef TEST_TIMEOUT_DEFAULT
 #define TEST_TIMEOUT_DEFAULT 120
 
-#define SCENARIO_ON(scenario, ids, sides)                                                          \
-	static void scenario##_scenario(struct side *s);                                           \
-	TEST(scenario)                                                                             \
-	{                                                                                          \
-		EXPECT_TRUE(pair_run(#scenario, ids, sides, scenario##_scenario));                 \
-	}                                                                                          \
+#define SCENARIO_ON(scenario, ids, sides)                                      \
+	static void scenario##_scenario(struct side *s);                       \
+	TEST(scenario)                                                         \
+	{                                                                      \
+		EXPECT_TRUE(                                                   \
+			pair_run(#scenario, ids, sides, scenario##_scenario)); \
+	}                                                                      \
 	static void scenario##_scenario(struct side *s)
 
 /* on both mappings, compared */

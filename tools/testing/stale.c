@@ -50,7 +50,8 @@ static void spin(void *context)
 {
 	struct spinner *spinner = context;
 	struct window *window = spinner->window;
-	volatile uint64_t *word_at = (volatile uint64_t *)(spinner->map + spinner->at);
+	volatile uint64_t *word_at =
+		(volatile uint64_t *)(spinner->map + spinner->at);
 
 	while (!window->stop) {
 		if (spinner->writes)
@@ -67,7 +68,8 @@ static void spin_until_stopped(struct spinner *spinner)
 	sum_all(spinner->map, SIZE);
 	if (spinner->writes)
 		stamp_all(spinner->map, SIZE);
-	spinner->window->linked = is_linked(spinner->map + (spinner->at & -RANGE));
+	spinner->window->linked =
+		is_linked(spinner->map + (spinner->at & -RANGE));
 	spinner->window->ready = 1;
 	spinner->window->raised = try_call(spin, spinner) & 0xff;
 }
@@ -82,7 +84,8 @@ static void wait_turns(struct window *window, uint64_t turns)
 
 static void begin(struct spinner *spinner)
 {
-	spinner->window = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	spinner->window =
+		mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	NEED(spinner->window != MAP_FAILED);
 	pin(0);
 }
@@ -169,12 +172,14 @@ static bool writes_arrive(struct spinner *spinner)
 
 static int64_t punch(int fd, off_t from, off_t length)
 {
-	return err(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from, length));
+	return err(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			     from, length));
 }
 
 SCENARIO(reader_and_punch, "SCM-2")
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE), .prot = PROT_READ,
+	struct spinner spinner = { .fd = stamped_file(SIZE),
+				   .prot = PROT_READ,
 				   .at = 3 * MIB };
 	unsigned int good = 0, zero = 0;
 
@@ -192,7 +197,9 @@ SCENARIO(reader_and_punch, "SCM-2")
 
 SCENARIO(reader_and_punch_range, "SCM-2")
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE), .prot = RW, .at = 3 * MIB };
+	struct spinner spinner = { .fd = stamped_file(SIZE),
+				   .prot = RW,
+				   .at = 3 * MIB };
 	unsigned int good = 0;
 
 	start_process(s, &spinner);
@@ -207,7 +214,9 @@ SCENARIO(reader_and_punch_range, "SCM-2")
 
 SCENARIO(writer_and_punch, "SCM-2")
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE), .prot = RW, .at = 3 * MIB,
+	struct spinner spinner = { .fd = stamped_file(SIZE),
+				   .prot = RW,
+				   .at = 3 * MIB,
 				   .writes = true };
 	unsigned int good = 0;
 
@@ -222,7 +231,9 @@ SCENARIO(writer_and_punch, "SCM-2")
 
 static void truncate_under(struct side *s, bool writes)
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE), .prot = RW, .at = 3 * MIB,
+	struct spinner spinner = { .fd = stamped_file(SIZE),
+				   .prot = RW,
+				   .at = 3 * MIB,
 				   .writes = writes };
 
 	start_process(s, &spinner);
@@ -298,7 +309,9 @@ SCENARIO(writer_and_reclaim, "SCM-2")
 
 static void migrate_under(struct side *s, bool writes)
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE), .prot = RW, .at = 3 * MIB,
+	struct spinner spinner = { .fd = stamped_file(SIZE),
+				   .prot = RW,
+				   .at = 3 * MIB,
 				   .writes = writes };
 	char *map = map_side(s, SIZE, RW, spinner.fd, 0);
 	unsigned int good = 0, moved = 0;
@@ -310,7 +323,8 @@ static void migrate_under(struct side *s, bool writes)
 		int node = i & 1, status = -99;
 
 		(void)word(page);
-		syscall(SYS_move_pages, 0, 1, &page, &node, &status, MPOL_MF_MOVE_ALL);
+		syscall(SYS_move_pages, 0, 1, &page, &node, &status,
+			MPOL_MF_MOVE_ALL);
 		moved += status == node;
 		if (writes) {
 			good += writes_arrive(&spinner);
@@ -337,7 +351,9 @@ SCENARIO(writer_and_migration, "SCM-5")
 
 SCENARIO(writer_and_collapse, "SCM-5")
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE), .prot = RW, .at = 3 * MIB,
+	struct spinner spinner = { .fd = stamped_file(SIZE),
+				   .prot = RW,
+				   .at = 3 * MIB,
 				   .writes = true };
 	char *ordinary = map_ordinary(SIZE, RW, spinner.fd, 0);
 	unsigned int good = 0;
@@ -357,7 +373,9 @@ SCENARIO(writer_and_collapse, "SCM-5")
 
 SCENARIO(thread_and_mprotect, "SCM-15")
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE), .prot = RW, .at = 3 * MIB,
+	struct spinner spinner = { .fd = stamped_file(SIZE),
+				   .prot = RW,
+				   .at = 3 * MIB,
 				   .writes = true };
 
 	start_thread(s, &spinner);
@@ -370,7 +388,9 @@ SCENARIO(thread_and_mprotect, "SCM-15")
 
 SCENARIO(thread_and_mprotect_page, "SCM-6,SCM-15")
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE), .prot = RW, .at = 3 * MIB,
+	struct spinner spinner = { .fd = stamped_file(SIZE),
+				   .prot = RW,
+				   .at = 3 * MIB,
 				   .writes = true };
 
 	start_thread(s, &spinner);
@@ -383,7 +403,9 @@ SCENARIO(thread_and_mprotect_page, "SCM-6,SCM-15")
 
 SCENARIO(thread_and_munmap, "SCM-6")
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE), .prot = RW, .at = 3 * MIB };
+	struct spinner spinner = { .fd = stamped_file(SIZE),
+				   .prot = RW,
+				   .at = 3 * MIB };
 
 	start_thread(s, &spinner);
 	NEED(!munmap(spinner.map, SIZE));
@@ -394,7 +416,9 @@ SCENARIO(thread_and_munmap, "SCM-6")
 
 SCENARIO(thread_and_munmap_page, "SCM-6")
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE), .prot = RW, .at = 3 * MIB };
+	struct spinner spinner = { .fd = stamped_file(SIZE),
+				   .prot = RW,
+				   .at = 3 * MIB };
 
 	start_thread(s, &spinner);
 	NEED(!munmap(spinner.map + 3 * MIB, PAGE));
@@ -406,12 +430,14 @@ SCENARIO(thread_and_munmap_page, "SCM-6")
 
 SCENARIO(thread_and_map_over, "SCM-6,SCM-16")
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE), .prot = RW, .at = 3 * MIB };
+	struct spinner spinner = { .fd = stamped_file(SIZE),
+				   .prot = RW,
+				   .at = 3 * MIB };
 	char *over;
 
 	start_thread(s, &spinner);
-	over = mmap(spinner.map + RANGE, RANGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-		    0);
+	over = mmap(spinner.map + RANGE, RANGE, RW,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	NEED(over == spinner.map + RANGE);
 	must(s, "zero", sees(&spinner, 0), 1);
 	set_word(spinner.map + spinner.at, 4711);
@@ -422,12 +448,15 @@ SCENARIO(thread_and_map_over, "SCM-6,SCM-16")
 
 SCENARIO(thread_and_mremap, "SCM-6")
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE), .prot = RW, .at = 3 * MIB };
+	struct spinner spinner = { .fd = stamped_file(SIZE),
+				   .prot = RW,
+				   .at = 3 * MIB };
 	char *place;
 
 	start_thread(s, &spinner);
 	place = free_space(SIZE);
-	NEED(mremap(spinner.map, SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, place) == place);
+	NEED(mremap(spinner.map, SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
+		    place) == place);
 	wait_turns(spinner.window, SOON);
 	must(s, "raised", spinner.window->raised, SIGSEGV);
 	stop_thread(&spinner);
@@ -437,7 +466,9 @@ SCENARIO(thread_and_mremap, "SCM-6")
 /* the range ends its link in one way or another, and goes on hearing of the file */
 static void leave_and_punch(struct side *s, void (*leave)(char *map))
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE), .prot = RW, .at = 3 * MIB };
+	struct spinner spinner = { .fd = stamped_file(SIZE),
+				   .prot = RW,
+				   .at = 3 * MIB };
 	unsigned int good = 0;
 
 	start_thread(s, &spinner);
@@ -481,7 +512,9 @@ static void drop(char *map)
 
 SCENARIO(thread_and_dontneed, "SCM-6")
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE), .prot = RW, .at = 3 * MIB };
+	struct spinner spinner = { .fd = stamped_file(SIZE),
+				   .prot = RW,
+				   .at = 3 * MIB };
 	unsigned int good = 0;
 
 	start_thread(s, &spinner);
@@ -498,7 +531,9 @@ SCENARIO(thread_and_dontneed, "SCM-6")
 
 SCENARIO(reader_and_exits, "SCM-5")
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE), .prot = RW, .at = 3 * MIB };
+	struct spinner spinner = { .fd = stamped_file(SIZE),
+				   .prot = RW,
+				   .at = 3 * MIB };
 	unsigned int good = 0;
 
 	start_process(s, &spinner);
@@ -552,7 +587,9 @@ static int64_t interrupts_of_punches(int fd, char *map)
 
 SCENARIO_LINKED(interrupts_reach_the_linked, "SCM-6,SCM-16")
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE), .prot = RW, .at = 3 * MIB };
+	struct spinner spinner = { .fd = stamped_file(SIZE),
+				   .prot = RW,
+				   .at = 3 * MIB };
 	struct spinner stranger = { .prot = RW, .at = 3 * MIB };
 	char *map = map_side(s, SIZE, RW, spinner.fd, 0);
 	int64_t alone, many;
@@ -562,7 +599,8 @@ SCENARIO_LINKED(interrupts_reach_the_linked, "SCM-6,SCM-16")
 	/* CPU 1 runs a process that links another file: no business of its */
 	stranger.fd = stamped_file(SIZE);
 	start_process(s, &stranger);
-	must(s, "stranger_is_left_alone", interrupts_of_punches(spinner.fd, map) < ROUNDS / 4, 1);
+	must(s, "stranger_is_left_alone",
+	     interrupts_of_punches(spinner.fd, map) < ROUNDS / 4, 1);
 	stop_process(s, &stranger);
 	start_process(s, &spinner);
 	alone = interrupts_of_punches(spinner.fd, map);

@@ -36,7 +36,8 @@ static int64_t attached(int id)
 {
 	struct shmid_ds status;
 
-	return shmctl(id, IPC_STAT, &status) ? -errno : (int64_t)status.shm_nattch;
+	return shmctl(id, IPC_STAT, &status) ? -errno :
+					       (int64_t)status.shm_nattch;
 }
 
 SCENARIO(attach_and_detach, "SCM-2,SCM-6")
@@ -81,7 +82,8 @@ SCENARIO(attach_read_only, "SCM-15")
 	map = attach(s, id, NULL, SHM_RDONLY);
 	must(s, "sum", sum_all(map, SIZE), stamp_sum(0, SIZE));
 	must(s, "write", try_write(map + MIB, 1), SEGV_DENIED);
-	must(s, "mprotect", err(mprotect(map, SIZE, PROT_READ | PROT_WRITE)), -EACCES);
+	must(s, "mprotect", err(mprotect(map, SIZE, PROT_READ | PROT_WRITE)),
+	     -EACCES);
 	links(s, "links", map, "1111");
 	must(s, "remove", err(shmctl(id, IPC_RMID, NULL)), 0);
 }
@@ -98,7 +100,8 @@ SCENARIO(attach_over, "SCM-6,SCM-16")
 	over = attach(s, other, map + RANGE, SHM_REMAP);
 	must(s, "remap", over == map + RANGE, 1);
 	must(s, "zero", sum_all(over, RANGE), 0);
-	must(s, "beside", sum_all(map + 2 * RANGE, 2 * RANGE), stamp_sum(2 * RANGE, SIZE));
+	must(s, "beside", sum_all(map + 2 * RANGE, 2 * RANGE),
+	     stamp_sum(2 * RANGE, SIZE));
 	set_word(over, 5);
 	relinks(s, "links", map, "1111");
 	must(s, "other", word(over), 5);
@@ -144,7 +147,8 @@ static int child_uses(void *context)
 	struct attachment *attachment = context;
 	char *own;
 
-	if (sum_all(attachment->map, SIZE) != stamp_sum(0, SIZE) || attached(attachment->id) != 2)
+	if (sum_all(attachment->map, SIZE) != stamp_sum(0, SIZE) ||
+	    attached(attachment->id) != 2)
 		return 1;
 	own = attach(attachment->side, attachment->id, NULL, 0);
 	set_word(own + MIB, 4711);

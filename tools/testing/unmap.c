@@ -26,7 +26,8 @@ static char *touched(struct side *s, int fd, int prot)
 }
 
 /* the part [from, to) goes; everything else must be as it was */
-static void unmap_part(struct side *s, size_t from, size_t to, const char *wanted)
+static void unmap_part(struct side *s, size_t from, size_t to,
+		       const char *wanted)
 {
 	int fd = stamped_file(SIZE);
 	char *map = touched(s, fd, RW);
@@ -99,7 +100,8 @@ SCENARIO(munmap_before_touch, "SCM-6")
 }
 
 /* what PROT_READ from from to to leaves readable and writable */
-static void protect_part(struct side *s, size_t from, size_t to, const char *wanted)
+static void protect_part(struct side *s, size_t from, size_t to,
+			 const char *wanted)
 {
 	int fd = stamped_file(SIZE);
 	char *map = touched(s, fd, RW);
@@ -223,10 +225,12 @@ SCENARIO(execute, "SCM-15")
 	char *map = map_side(s, SIZE, RW, fd, 0), *runs;
 
 	memcpy(map + MIB, code, sizeof(code));
-	must(s, "not_executable", in_child(call_in_child, map + MIB), 128 + SIGSEGV);
+	must(s, "not_executable", in_child(call_in_child, map + MIB),
+	     128 + SIGSEGV);
 	runs = map_side(s, SIZE, PROT_READ | PROT_EXEC, fd, 0);
 	must(s, "executable", call(runs + MIB), 42);
-	must(s, "execute_only_there", in_child(call_in_child, map + MIB), 128 + SIGSEGV);
+	must(s, "execute_only_there", in_child(call_in_child, map + MIB),
+	     128 + SIGSEGV);
 	must(s, "write", try_write(runs + MIB, 1), SEGV_DENIED);
 	relinks(s, "links_data", map, "1111");
 	relinks(s, "links_code", runs, "1111");
@@ -241,7 +245,8 @@ SCENARIO(fixed_over_page, "SCM-6")
 {
 	int fd = stamped_file(SIZE);
 	char *map = touched(s, fd, RW);
-	char *over = mmap(map + 3 * MIB, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	char *over = mmap(map + 3 * MIB, PAGE, RW,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 
 	must(s, "mmap", over == map + 3 * MIB, 1);
 	must(s, "zero", word(over), 0);
@@ -256,8 +261,8 @@ SCENARIO(fixed_over_range, "SCM-6")
 {
 	int fd = stamped_file(SIZE);
 	char *map = touched(s, fd, RW);
-	char *over = mmap(map + 2 * MIB, 4 * MIB, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-			  0);
+	char *over = mmap(map + 2 * MIB, 4 * MIB, RW,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 
 	must(s, "mmap", over == map + 2 * MIB, 1);
 	must(s, "zero", sum_all(over, 4 * MIB), 0);
@@ -270,7 +275,8 @@ SCENARIO(fixed_over_other_file, "SCM-6,SCM-16")
 {
 	int fd = stamped_file(SIZE), other = memory_file(SIZE);
 	char *map = touched(s, fd, RW);
-	char *over = mmap(map + RANGE, RANGE, RW, MAP_SHARED | MAP_FIXED, other, 0);
+	char *over =
+		mmap(map + RANGE, RANGE, RW, MAP_SHARED | MAP_FIXED, other, 0);
 
 	must(s, "mmap", over == map + RANGE, 1);
 	must(s, "zero", sum_all(over, RANGE), 0);
@@ -285,10 +291,12 @@ SCENARIO(fixed_over_populated, "SCM-6")
 	char *place = free_space(SIZE), *map;
 	int fd = stamped_file(SIZE);
 
-	map = mmap(place, SIZE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	map = mmap(place, SIZE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		   0);
 	NEED(map == place);
 	stamp_all(map, SIZE);
-	map = mmap(place, SIZE, RW, MAP_FIXED | (s->linked ? MAP_PT : MAP_SHARED), fd, 0);
+	map = mmap(place, SIZE, RW,
+		   MAP_FIXED | (s->linked ? MAP_PT : MAP_SHARED), fd, 0);
 	must(s, "mmap", map == place, 1);
 	must(s, "sum", sum_all(map, SIZE), stamp_sum(0, SIZE));
 	relinks(s, "links", map, "1111");
@@ -300,7 +308,8 @@ SCENARIO(fixed_over_itself, "SCM-6")
 	char *map = touched(s, fd, RW), *again;
 
 	set_word(map + 5 * MIB, 55);
-	again = mmap(map, SIZE, RW, MAP_FIXED | (s->linked ? MAP_PT : MAP_SHARED), fd, 0);
+	again = mmap(map, SIZE, RW,
+		     MAP_FIXED | (s->linked ? MAP_PT : MAP_SHARED), fd, 0);
 	must(s, "mmap", again == map, 1);
 	must(s, "kept", word(map + 5 * MIB), 55);
 	relinks(s, "links", map, "1111");
@@ -311,12 +320,16 @@ SCENARIO(fixed_noreplace, "SCM-6")
 	int fd = stamped_file(SIZE);
 	char *map = touched(s, fd, RW), *place = free_space(SIZE), *other;
 
-	other = mmap(map + MIB, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	other = mmap(map + MIB, PAGE, RW,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	must(s, "refused", other == MAP_FAILED ? errno : 0, EEXIST);
-	other = mmap(map, SIZE, RW, MAP_FIXED_NOREPLACE | (s->linked ? MAP_PT : MAP_SHARED), fd, 0);
+	other = mmap(map, SIZE, RW,
+		     MAP_FIXED_NOREPLACE | (s->linked ? MAP_PT : MAP_SHARED),
+		     fd, 0);
 	must(s, "refused_linked", other == MAP_FAILED ? errno : 0, EEXIST);
-	other = mmap(place, SIZE, RW, MAP_FIXED_NOREPLACE | (s->linked ? MAP_PT : MAP_SHARED), fd,
-		     0);
+	other = mmap(place, SIZE, RW,
+		     MAP_FIXED_NOREPLACE | (s->linked ? MAP_PT : MAP_SHARED),
+		     fd, 0);
 	must(s, "placed", other == place, 1);
 	must(s, "sum", sum_all(other, SIZE), stamp_sum(0, SIZE));
 	relinks(s, "links", map, "1111");
