@@ -45,6 +45,17 @@ struct {
 	__type(value, struct scome_totals);
 } scome SEC(".maps");
 
+/* Two loads: the kernel pads the name with zeros when it sets it. */
+static __always_inline void copy_comm(char *comm,
+				      const struct task_struct *task)
+{
+	const __u64 *from = (const void *)task->comm;
+	__u64 *to = (void *)comm;
+
+	to[0] = from[0];
+	to[1] = from[1];
+}
+
 static __always_inline bool comm_passes(const char *comm)
 {
 	int i;
@@ -139,7 +150,7 @@ int BPF_PROG(mm_fault_done, unsigned long address, unsigned int flags, int kind,
 		return 0;
 	if (filter_kind >= 0 && kind != filter_kind)
 		return 0;
-	bpf_probe_read_kernel_str(key.comm, sizeof(key.comm), leader->comm);
+	copy_comm(key.comm, leader);
 	if (!comm_passes(key.comm))
 		return 0;
 	key.kind = kind < 0 || kind > FAULT_OTHER ? FAULT_OTHER : kind;
