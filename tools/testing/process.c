@@ -378,8 +378,10 @@ SCENARIO(coredump, "SCM-6")
 
 /*
  * With SCOME_SAY in its environment this program tells its own setting instead:
- * 0 off, 1 on, 2 on with another minimum than 4 MiB, 3 an error.
+ * 0 off, 1 on, OTHER_MINIMUM on with another minimum than 4 MiB, 3 an error.
  */
+#define OTHER_MINIMUM 5
+
 __attribute__((constructor)) static void say_setting(void)
 {
 	uint64_t min_bytes = 0;
@@ -390,7 +392,7 @@ __attribute__((constructor)) static void say_setting(void)
 	mode = scome_get(&min_bytes);
 	if (mode < 0)
 		_exit(3);
-	_exit(mode == 1 && min_bytes != 4 * MIB ? 2 : mode);
+	_exit(mode == 1 && min_bytes != 4 * MIB ? OTHER_MINIMUM : mode);
 }
 
 static int exec_itself(void *context)
@@ -443,6 +445,37 @@ SCENARIO_LINKED(prctl_inherited, "SCM-2")
 	NEED(!scome_set(SCOME_OFF, 0));
 	must(s, "fork_off", in_child(get_mode, NULL), SCOME_OFF);
 	must(s, "exec_off", in_child(exec_itself, NULL), SCOME_OFF);
+}
+
+static int launch(void *context)
+{
+	char program[256], launcher[256], *end;
+	ssize_t length =
+		readlink("/proc/self/exe", program, sizeof(program) - 1);
+
+	NEED(length > 0);
+	program[length] = '\0';
+	/* build/testing/process and build/tools/scome-run */
+	strcpy(launcher, program);
+	for (unsigned int i = 0; i < 2; i++) {
+		end = strrchr(launcher, '/');
+		NEED(end);
+		*end = '\0';
+	}
+	NEED(strlen(launcher) + sizeof("/tools/scome-run") < sizeof(launcher));
+	strcat(launcher, "/tools/scome-run");
+	setenv("SCOME_SAY", "1", 1);
+	execl(launcher, "scome-run", "--min-bytes", context, "--", program,
+	      NULL);
+	return 9;
+}
+
+SCENARIO_LINKED(scome_run, "SCM-2")
+{
+	must(s, "sets", in_child(launch, "4M"), SCOME_ON);
+	must(s, "other_size", in_child(launch, "4097K"), OTHER_MINIMUM);
+	must(s, "no_size", in_child(launch, "4X"), 2);
+	must(s, "itself_unchanged", scome_get(NULL), SCOME_OFF);
 }
 
 static int child_switches_off(void *context)
