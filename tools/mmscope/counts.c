@@ -78,16 +78,6 @@ static void histogram_add(struct fault_histogram *sum,
 		sum->slots[slot] += h->slots[slot];
 }
 
-void totals_add(struct fault_totals *sum, const struct fault_totals *t)
-{
-	int kind;
-
-	for (kind = 0; kind < FAULT_KINDS; kind++)
-		histogram_add(kind_histogram(sum, kind),
-			      kind_histogram_const(t, kind));
-	sum->lost += t->lost;
-}
-
 void totals_diff(struct fault_totals *out, const struct fault_totals *now,
 		 const struct fault_totals *then)
 {

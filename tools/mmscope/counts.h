@@ -45,9 +45,6 @@ __u64 attempts(const struct fault_counts *n);
 /** counts_add() - @sum += @n */
 void counts_add(struct fault_counts *sum, const struct fault_counts *n);
 
-/** totals_add() - @sum += @t, slot by slot: the CPUs of a per-CPU map */
-void totals_add(struct fault_totals *sum, const struct fault_totals *t);
-
 /** totals_diff() - @out = @now - @then */
 void totals_diff(struct fault_totals *out, const struct fault_totals *now,
 		 const struct fault_totals *then);

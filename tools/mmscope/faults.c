@@ -7,13 +7,9 @@
  */
 #include <argp.h>
 #include <errno.h>
-#include <math.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
@@ -22,37 +18,20 @@
 #include "json.h"
 #include "kernel.h"
 #include "mmscope.h"
-#include "pins.h"
-#include "screen.h"
-#include "ticker.h"
+#include "percpu.h"
+#include "watch.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof(*(a)))
 
 #define DEFAULT_PIN_DIR MMSCOPE_PIN_ROOT "/faults"
-#define DEFAULT_ROWS 20
 #define DEFAULT_ENTRIES 10240
-#define MAX_ENTRIES (1 << 20)
-#define MIN_INTERVAL 0.01
-#define MAX_INTERVAL 86400.0
-#define WIDTH 78
 
 struct options {
-	double interval;
-	long count; /* 0: without end */
+	struct watch_options watch;
 	int pid;
 	const char *comm;
 	int kind;
-	long rows; /* -1: not given; 0: all */
-	bool timestamp;
-	bool json;
 	bool histogram;
-	bool pin;
-	bool keep;
-	const char *pin_dir;
-	long entries;
-	bool dry_run;
-	bool verbose;
-	int arguments;
 };
 
 /* One look at the counters. */
@@ -66,86 +45,38 @@ struct reading {
 
 struct session {
 	struct options opt;
+	struct watch watch;
 	struct faults_bpf *skel;
-	struct pins pins;
-	struct screen screen;
 	bool scome; /* the kernel has the scome tracepoints */
 	bool reap; /* kill() and the kernel mean the same PIDs */
-	int cpus;
+	__u64 start_ns;
 	struct fault_table gone; /* what was removed from the full map */
 	struct reading then, now;
 	struct fault_table rows;
 };
 
-enum long_options {
-	OPT_NO_HISTOGRAM = 0x100,
-	OPT_PIN_DIR,
-	OPT_NO_PIN,
-	OPT_KEEP,
-	OPT_ENTRIES,
-	OPT_DRY_RUN,
-};
+#define OPT_NO_HISTOGRAM 0x200
 
 static const struct argp_option option_table[] = {
 	{ "pid", 'p', "PID", 0, "Only the process PID", 0 },
 	{ "comm", 'c', "COMM", 0, "Only processes of this name", 0 },
 	{ "kind", 'k', "KIND", 0,
 	  "Only one kind: anon, file, shmem, hugetlb, linked or other", 0 },
-	{ "rows", 'n', "ROWS", 0,
-	  "Show at most ROWS processes, 0 for all (20; with --json all)", 0 },
-	{ "timestamp", 'T', NULL, 0, "Put the time before each report", 0 },
-	{ "json", 'j', NULL, 0, "One JSON object a line", 0 },
 	{ "no-histogram", OPT_NO_HISTOGRAM, NULL, 0,
 	  "Neither collect nor show the latency histogram", 0 },
-	{ "pin-dir", OPT_PIN_DIR, "DIR", 0,
-	  "Pin the maps in DIR (" DEFAULT_PIN_DIR ")", 0 },
-	{ "no-pin", OPT_NO_PIN, NULL, 0, "Do not pin the maps", 0 },
-	{ "keep", OPT_KEEP, NULL, 0, "Leave the maps pinned at the end", 0 },
-	{ "entries", OPT_ENTRIES, "N", 0,
-	  "Room for N pairs of process and kind (10240)", 0 },
-	{ "dry-run", OPT_DRY_RUN, NULL, 0,
-	  "Tell what would be loaded, and load nothing", 0 },
-	{ "verbose", 'v', NULL, 0, "Show what libbpf has to say", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
-
-static long parse_number(struct argp_state *state, const char *what,
-			 const char *text, long low, long high)
-{
-	char *end;
-	long n;
-
-	errno = 0;
-	n = strtol(text, &end, 10);
-	if (errno || end == text || *end || n < low || n > high)
-		argp_error(state,
-			   "%s must be a number from %ld to %ld, not '%s'",
-			   what, low, high, text);
-	return n;
-}
-
-static void parse_interval(struct argp_state *state, struct options *opt,
-			   const char *text)
-{
-	char *end;
-	double s;
-
-	s = strtod(text, &end);
-	if (end == text || *end || !(s >= MIN_INTERVAL && s <= MAX_INTERVAL))
-		argp_error(
-			state,
-			"the interval must be a number of seconds from %g to %g, not '%s'",
-			MIN_INTERVAL, MAX_INTERVAL, text);
-	opt->interval = s;
-}
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct options *opt = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &opt->watch;
+		break;
 	case 'p':
-		opt->pid = parse_number(state, "PID", arg, 1, 1 << 22);
+		opt->pid = watch_number(state, "PID", arg, 1, 1 << 22);
 		break;
 	case 'c':
 		if (!*arg || strlen(arg) >= FAULT_COMM_LEN)
@@ -161,50 +92,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 				"there is no kind '%s': anon, file, shmem, hugetlb, linked or other",
 				arg);
 		break;
-	case 'n':
-		opt->rows = parse_number(state, "ROWS", arg, 0, MAX_ENTRIES);
-		break;
-	case 'T':
-		opt->timestamp = true;
-		break;
-	case 'j':
-		opt->json = true;
-		break;
-	case 'v':
-		opt->verbose = true;
-		break;
 	case OPT_NO_HISTOGRAM:
 		opt->histogram = false;
-		break;
-	case OPT_PIN_DIR:
-		opt->pin_dir = arg;
-		break;
-	case OPT_NO_PIN:
-		opt->pin = false;
-		break;
-	case OPT_KEEP:
-		opt->keep = true;
-		break;
-	case OPT_ENTRIES:
-		opt->entries = parse_number(state, "N", arg, 1, MAX_ENTRIES);
-		break;
-	case OPT_DRY_RUN:
-		opt->dry_run = true;
-		break;
-	case ARGP_KEY_ARG:
-		if (opt->arguments == 0)
-			parse_interval(state, opt, arg);
-		else if (opt->arguments == 1)
-			opt->count = parse_number(state, "the count", arg, 1,
-						  1000000000);
-		else
-			argp_error(state, "too many arguments at '%s'", arg);
-		opt->arguments++;
-		break;
-	case ARGP_KEY_END:
-		if (!opt->pin && (opt->keep || opt->pin_dir))
-			argp_error(state,
-				   "--no-pin contradicts --keep and --pin-dir");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -212,9 +101,15 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+static const struct argp_child children[] = {
+	{ &watch_argp, 0, NULL, 0 },
+	{ NULL, 0, NULL, 0 },
+};
+
 static const struct argp parser = {
 	.options = option_table,
 	.parser = parse_option,
+	.children = children,
 	.args_doc = "[INTERVAL [COUNT]]",
 	.doc = "Show which processes take page faults, of which kind, and how long they last."
 	       "\v"
@@ -223,121 +118,14 @@ static const struct argp parser = {
 	       "Exit status: 0 success, 1 failure, 2 wrong use, 3 no privilege, 4 the kernel lacks the feature.",
 };
 
-static int print_libbpf(enum libbpf_print_level level, const char *fmt,
-			va_list args)
-{
-	if (level == LIBBPF_DEBUG)
-		return 0;
-	return vfprintf(stderr, fmt, args);
-}
-
-static __u64 clock_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
 /* Reading the maps */
 
-static int read_array(const struct bpf_map *map, void *values, size_t size)
+static bool push_row(const void *key, const void *sum, void *arg)
 {
-	__u32 index = 0;
+	struct fault_row row = { .key = *(const struct fault_key *)key,
+				 .n = *(const struct fault_counts *)sum };
 
-	return bpf_map__lookup_elem(map, &index, sizeof(index), values, size,
-				    0);
-}
-
-static int read_totals(struct session *s, struct reading *r)
-{
-	struct scome_totals *scome;
-	struct fault_totals *t;
-	int cpu, err;
-
-	t = calloc(s->cpus, sizeof(*t));
-	scome = calloc(s->cpus, sizeof(*scome));
-	err = t && scome ? 0 : -ENOMEM;
-	if (!err)
-		err = read_array(s->skel->maps.totals, t, s->cpus * sizeof(*t));
-	if (!err && s->scome)
-		err = read_array(s->skel->maps.scome, scome,
-				 s->cpus * sizeof(*scome));
-	memset(&r->totals, 0, sizeof(r->totals));
-	memset(&r->scome, 0, sizeof(r->scome));
-	for (cpu = 0; !err && cpu < s->cpus; cpu++) {
-		totals_add(&r->totals, &t[cpu]);
-		r->scome.links += scome[cpu].links;
-		r->scome.unlinks += scome[cpu].unlinks;
-		r->scome.leaves += scome[cpu].leaves;
-		r->scome.shootdowns += scome[cpu].shootdowns;
-		r->scome.shootdown_cpus += scome[cpu].shootdown_cpus;
-	}
-	free(scome);
-	free(t);
-	return err;
-}
-
-static void sum_cpus(struct fault_counts *sum, const struct fault_counts *n,
-		     int cpus)
-{
-	int cpu;
-
-	memset(sum, 0, sizeof(*sum));
-	for (cpu = 0; cpu < cpus; cpu++)
-		counts_add(sum, &n[cpu]);
-}
-
-static int read_processes(struct session *s, struct fault_table *t)
-{
-	int fd = bpf_map__fd(s->skel->maps.processes);
-	__u32 chunk = 1024, token, n, i;
-	struct fault_counts *values = NULL;
-	struct fault_key *keys = NULL;
-	struct fault_row row = {};
-	bool first = true;
-	int err = 0;
-
-	t->count = 0;
-	while (!err) {
-		if (!keys) {
-			keys = calloc(chunk, sizeof(*keys));
-			values = calloc((size_t)chunk * s->cpus,
-					sizeof(*values));
-			if (!keys || !values) {
-				err = -ENOMEM;
-				break;
-			}
-		}
-		n = chunk;
-		err = bpf_map_lookup_batch(fd, first ? NULL : &token, &token,
-					   keys, values, &n, NULL);
-		if (err == -ENOSPC) {
-			/* One bucket is larger than the chunk. */
-			free(keys);
-			free(values);
-			keys = NULL;
-			values = NULL;
-			chunk *= 2;
-			err = 0;
-			continue;
-		}
-		if (err && err != -ENOENT)
-			break;
-		first = false;
-		for (i = 0; i < n; i++) {
-			row.key = keys[i];
-			sum_cpus(&row.n, &values[(size_t)i * s->cpus], s->cpus);
-			if (!table_push(t, &row)) {
-				err = -ENOMEM;
-				break;
-			}
-		}
-	}
-	free(keys);
-	free(values);
-	table_sort_keys(t);
-	return err == -ENOENT ? 0 : err;
+	return table_push(arg, &row);
 }
 
 static bool has_exited(__u32 pid)
@@ -352,66 +140,45 @@ static bool has_exited(__u32 pid)
  */
 static int reap_exited(struct session *s, struct fault_table *t)
 {
-	struct fault_counts *values;
+	const struct bpf_map *map = s->skel->maps.processes;
 	struct fault_row row;
 	size_t i;
 
-	if (!s->reap || t->count <= (size_t)s->opt.entries / 2)
+	if (!s->reap || t->count <= bpf_map__max_entries(map) / 2)
 		return 0;
-	values = calloc(s->cpus, sizeof(*values));
-	if (!values)
-		return -ENOMEM;
 	for (i = 0; i < t->count; i++) {
 		row = t->rows[i];
-		if (!has_exited(row.key.pid))
+		if (!has_exited(row.key.pid) ||
+		    percpu_lookup(map, &row.key, &row.n))
 			continue;
-		if (bpf_map__lookup_elem(s->skel->maps.processes, &row.key,
-					 sizeof(row.key), values,
-					 s->cpus * sizeof(*values), 0))
-			continue;
-		sum_cpus(&row.n, values, s->cpus);
 		t->rows[i].n = row.n;
 		row.key.pid = 0;
 		row.key.start_ns = 0;
 		if (!table_push(&s->gone, &row))
 			break;
-		bpf_map__delete_elem(s->skel->maps.processes, &t->rows[i].key,
+		bpf_map__delete_elem(map, &t->rows[i].key,
 				     sizeof(t->rows[i].key), 0);
 	}
-	free(values);
 	table_sort_keys(&s->gone);
 	table_merge(&s->gone);
 	return i < t->count ? -ENOMEM : 0;
-}
-
-static __u64 read_missed(struct session *s)
-{
-	struct bpf_program *prog;
-	__u64 missed = 0;
-
-	bpf_object__for_each_program(prog, s->skel->obj) {
-		struct bpf_prog_info info = {};
-		__u32 size = sizeof(info);
-
-		if (bpf_program__fd(prog) >= 0 &&
-		    !bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info,
-					    &size))
-			missed += info.recursion_misses;
-	}
-	return missed;
 }
 
 static int take_reading(struct session *s, struct reading *r, bool reap)
 {
 	int err;
 
-	r->now_ns = clock_ns();
-	err = read_processes(s, &r->processes);
+	r->now_ns = watch_clock_ns();
+	r->processes.count = 0;
+	err = percpu_hash(s->skel->maps.processes, push_row, &r->processes);
+	table_sort_keys(&r->processes);
 	if (!err)
-		err = read_totals(s, r);
+		err = percpu_array(s->skel->maps.totals, &r->totals);
+	if (!err && s->scome)
+		err = percpu_array(s->skel->maps.scome, &r->scome);
 	if (!err && reap)
 		err = reap_exited(s, &r->processes);
-	r->missed = read_missed(s);
+	r->missed = watch_missed(s->skel->obj);
 	if (err)
 		return fail(EXIT_FAIL, "cannot read the maps: %s",
 			    strerror(-err));
@@ -429,17 +196,6 @@ struct report {
 	bool summary;
 	bool scome_known;
 };
-
-static void time_of_day(char *buf, size_t size, bool utc)
-{
-	time_t now = time(NULL);
-	struct tm tm;
-
-	if (utc)
-		strftime(buf, size, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
-	else
-		strftime(buf, size, "%H:%M:%S", localtime_r(&now, &tm));
-}
 
 /* JSON */
 
@@ -469,20 +225,16 @@ static void json_histogram(const struct fault_histogram *h)
 
 static bool print_json(const struct session *s, const struct report *r)
 {
-	size_t i, rows = r->rows->count;
+	size_t i, rows = watch_rows(&s->opt.watch, r->rows->count);
 	const struct fault_row *row;
 	struct fault_histogram *h;
 	struct fault_totals t = r->totals;
 	const char *comma = "";
-	char when[32];
 	int kind;
 
-	if (s->opt.rows > 0 && (size_t)s->opt.rows < rows)
-		rows = s->opt.rows;
-	time_of_day(when, sizeof(when), true);
 	printf("{\"type\":\"%s\",\"time\":\"%s\",\"duration_ns\":%.0f,\"lost\":%llu,\"missed\":%llu,\"kinds\":{",
-	       r->summary ? "summary" : "interval", when, r->seconds * 1e9,
-	       t.lost, r->missed);
+	       r->summary ? "summary" : "interval", watch_utc(),
+	       r->seconds * 1e9, t.lost, r->missed);
 	for (kind = 0; kind < FAULT_KINDS; kind++) {
 		h = kind_histogram(&t, kind);
 		if (kind == FAULT_OTHER && !attempts(&h->counts))
@@ -514,7 +266,7 @@ static bool print_json(const struct session *s, const struct report *r)
 		       r->scome.links, r->scome.unlinks, r->scome.leaves,
 		       r->scome.shootdowns, r->scome.shootdown_cpus);
 	puts("}");
-	return !fflush(stdout) && !ferror(stdout);
+	return watch_flush();
 }
 
 /* Text */
@@ -569,7 +321,7 @@ static void text_histogram(struct session *s, struct report *r)
 		used += snprintf(line + used, sizeof(line) - used, " %8s",
 				 kind_names[kind]);
 	}
-	screen_line(&s->screen, true, "%s", line);
+	screen_line(&s->watch.screen, true, "%s", line);
 	for (slot = low; slot <= high; slot++)
 		if (r->sum.slots[slot] > most)
 			most = r->sum.slots[slot];
@@ -582,11 +334,11 @@ static void text_histogram(struct session *s, struct report *r)
 			used += snprintf(line + used, sizeof(line) - used,
 					 " %8s", number_text);
 		}
-		bar = WIDTH - used - 2;
+		bar = WATCH_WIDTH - used - 2;
 		bar = (r->sum.slots[slot] * bar + most - 1) / most;
 		snprintf(line + used, sizeof(line) - used, " |%.*s", bar,
 			 stars);
-		screen_line(&s->screen, false, "%s", line);
+		screen_line(&s->watch.screen, false, "%s", line);
 	}
 }
 
@@ -602,9 +354,9 @@ static void text_rows(struct session *s, const struct report *r, size_t rows)
 	snprintf(major, sizeof(major), "MAJOR%s", per);
 	snprintf(retry, sizeof(retry), "RETRY%s", per);
 	snprintf(error, sizeof(error), "ERROR%s", per);
-	screen_line(&s->screen, true, "%7s %-15s %-7s %9s %8s %8s %8s %8s",
-		    "PID", "COMM", "KIND", minor, major, retry, error,
-		    "MEAN_NS");
+	screen_line(&s->watch.screen, true,
+		    "%7s %-15s %-7s %9s %8s %8s %8s %8s", "PID", "COMM", "KIND",
+		    minor, major, retry, error, "MEAN_NS");
 	for (i = 0; i < rows; i++) {
 		row = &r->rows->rows[i];
 		pad_text(comm, sizeof(comm), row->key.comm, 15);
@@ -612,12 +364,14 @@ static void text_rows(struct session *s, const struct report *r, size_t rows)
 		format_number(mean, sizeof(mean),
 			      (double)row->n.latency_ns / attempts(&row->n), 8,
 			      false);
-		screen_line(
-			&s->screen, false, "%7s %s %-7s %9s %8s %8s %8s %8s",
-			row->key.pid ? pid : "exited", comm,
-			kind_names[row->key.kind], number(r, row->n.minor, 9),
-			number(r, row->n.major, 8), number(r, row->n.retry, 8),
-			number(r, row->n.error, 8), mean);
+		screen_line(&s->watch.screen, false,
+			    "%7s %s %-7s %9s %8s %8s %8s %8s",
+			    row->key.pid ? pid : "exited", comm,
+			    kind_names[row->key.kind],
+			    number(r, row->n.minor, 9),
+			    number(r, row->n.major, 8),
+			    number(r, row->n.retry, 8),
+			    number(r, row->n.error, 8), mean);
 	}
 }
 
@@ -631,7 +385,7 @@ static void text_scome(struct session *s, const struct report *r)
 	if (n->shootdowns)
 		snprintf(cpus, sizeof(cpus), " (%.1f CPUs each)",
 			 (double)n->shootdown_cpus / n->shootdowns);
-	screen_line(&s->screen, false,
+	screen_line(&s->watch.screen, false,
 		    "scome%s: links %s, unlinks %s, leaves %s, shootdowns %s%s",
 		    r->summary ? "" : "/s", number(r, n->links, 8),
 		    number(r, n->unlinks, 8), number(r, n->leaves, 8),
@@ -641,72 +395,51 @@ static void text_scome(struct session *s, const struct report *r)
 static bool print_text(struct session *s, struct report *r)
 {
 	const struct fault_counts *n = &r->sum.counts;
-	size_t rows = r->rows->count, limit, left;
-	int histogram, low, high, room;
-	char when[32] = "";
+	struct screen *screen = &s->watch.screen;
+	const char *when = watch_time(&s->opt.watch);
+	int histogram, low, high;
+	size_t rows;
 
-	if (s->opt.timestamp) {
-		time_of_day(when, sizeof(when), false);
-		strcat(when, " ");
-	}
-	screen_begin(&s->screen);
+	screen_begin(screen);
 	if (r->summary)
-		screen_line(&s->screen, true, "%ssummary of %.1f s", when,
+		screen_line(screen, true, "%ssummary of %.1f s", when,
 			    r->seconds);
 	screen_line(
-		&s->screen, !r->summary,
+		screen, !r->summary,
 		"%sfaults%s: minor %s, major %s, retry %s, error %s, lost %llu",
 		r->summary ? "" : when, r->summary ? "" : "/s",
 		number(r, n->minor, 9), number(r, n->major, 9),
 		number(r, n->retry, 9), number(r, n->error, 9), r->totals.lost);
 	if (r->totals.lost)
 		screen_line(
-			&s->screen, false,
+			screen, false,
 			"%llu attempts are in no row below: the map is full (--entries)",
 			r->totals.lost);
 	if (r->missed)
 		screen_line(
-			&s->screen, false,
+			screen, false,
 			"%llu events were not counted: the program was already running on that CPU",
 			r->missed);
 	text_scome(s, r);
 
-	limit = s->opt.rows < 0 ? DEFAULT_ROWS : s->opt.rows;
-	if (limit && rows > limit)
-		rows = limit;
 	histogram = slot_bounds(&r->sum, &low, &high);
-	if (histogram)
-		histogram++;
-	/* On a terminal a few rows come first, then the histogram. */
-	room = screen_room(&s->screen) - 2;
-	if (s->screen.live && (int)rows > room - histogram)
-		rows = room - histogram > 5 ? room - histogram :
-		       room > 5		    ? 5 :
-		       room > 0		    ? room :
-					      0;
-	left = r->rows->count < rows ? 0 : r->rows->count - rows;
+	rows = watch_screen_rows(&s->watch, r->rows->count,
+				 histogram ? histogram + 1 : 0);
 	if (r->rows->count)
-		text_rows(s, r, left ? rows : r->rows->count);
-	if (left)
-		screen_line(&s->screen, false, "%7s and %zu more", "...", left);
+		text_rows(s, r, rows);
+	if (rows < r->rows->count)
+		screen_line(screen, false, "%7s and %zu more", "...",
+			    r->rows->count - rows);
 	text_histogram(s, r);
-	if (!s->screen.live)
-		screen_line(&s->screen, false, "%s", "");
-	return screen_end(&s->screen);
-}
-
-static int output_error(void)
-{
-	/* `mmscope faults | head` is a way to end it. */
-	if (errno == EPIPE)
-		return EXIT_OK;
-	return fail(EXIT_FAIL, "cannot write the report: %s", strerror(errno));
+	if (!screen->live)
+		screen_line(screen, false, "%s", "");
+	return screen_end(screen);
 }
 
 static bool print_report(struct session *s, struct report *r)
 {
 	totals_sum(&r->sum, &r->totals);
-	if (s->opt.json)
+	if (s->opt.watch.json)
 		return print_json(s, r);
 	return print_text(s, r);
 }
@@ -723,8 +456,9 @@ static void scome_diff(struct scome_totals *out, const struct scome_totals *now,
 	out->shootdown_cpus = now->shootdown_cpus - then->shootdown_cpus;
 }
 
-static int report_interval(struct session *s, bool *written)
+static int report_interval(struct watch *w, bool *written)
 {
+	struct session *s = w->arg;
 	struct report r = { .rows = &s->rows, .scome_known = s->scome };
 	struct reading old;
 	int err;
@@ -746,8 +480,9 @@ static int report_interval(struct session *s, bool *written)
 	return EXIT_OK;
 }
 
-static int report_summary(struct session *s, __u64 start_ns)
+static int report_summary(struct watch *w, bool *written)
 {
+	struct session *s = w->arg;
 	struct report r = { .rows = &s->rows,
 			    .summary = true,
 			    .scome_known = s->scome };
@@ -768,59 +503,9 @@ static int report_summary(struct session *s, __u64 start_ns)
 	r.totals = s->now.totals;
 	r.scome = s->now.scome;
 	r.missed = s->now.missed;
-	r.seconds = (s->now.now_ns - start_ns) / 1e9;
-	if (!print_report(s, &r))
-		return output_error();
+	r.seconds = (s->now.now_ns - s->start_ns) / 1e9;
+	*written = print_report(s, &r);
 	return EXIT_OK;
-}
-
-static int run(struct session *s)
-{
-	struct ticker ticker;
-	bool written = true;
-	__u64 start_ns;
-	long count = 0;
-	int err = EXIT_OK;
-
-	if (!s->opt.json)
-		screen_open(&s->screen);
-	if (!ticker_open(&ticker, s->opt.interval,
-			 screen_keyboard(&s->screen))) {
-		screen_close(&s->screen);
-		return fail(EXIT_FAIL, "cannot start the clock: %s",
-			    strerror(errno));
-	}
-	start_ns = clock_ns();
-	s->then.now_ns = start_ns;
-	while (!err && written) {
-		switch (ticker_wait(&ticker)) {
-		case TICK_RESIZE:
-			if (s->screen.live)
-				screen_resized(&s->screen);
-			continue;
-		case TICK_INTERVAL:
-			err = report_interval(s, &written);
-			if (!written && !err) {
-				err = output_error();
-				goto out;
-			}
-			if (s->opt.count && ++count == s->opt.count)
-				goto out;
-			continue;
-		case TICK_STOP:
-			goto out;
-		case TICK_ERROR:
-			err = fail(EXIT_FAIL, "cannot wait: %s",
-				   strerror(errno));
-			goto out;
-		}
-	}
-out:
-	screen_close(&s->screen);
-	ticker_close(&ticker);
-	if (err || !written)
-		return err;
-	return report_summary(s, start_ns);
 }
 
 /* Loading */
@@ -861,84 +546,43 @@ static int prepare(struct session *s)
 		strncpy((char *)s->skel->rodata->filter_comm, opt->comm,
 			FAULT_COMM_LEN - 1);
 	}
-	bpf_map__set_max_entries(s->skel->maps.processes, opt->entries);
+	bpf_map__set_max_entries(s->skel->maps.processes,
+				 opt->watch.entries ? opt->watch.entries :
+						      DEFAULT_ENTRIES);
 	for (optional = optional_programs(s); *optional; optional++)
 		bpf_program__set_autoload(*optional, s->scome);
 	bpf_map__set_autocreate(s->skel->maps.scome, s->scome);
 	return EXIT_OK;
 }
 
-static int load(struct session *s)
-{
-	int err;
-
-	err = faults_bpf__load(s->skel);
-	if (err == -EPERM || err == -EACCES)
-		return fail(
-			EXIT_PRIVILEGE,
-			"the kernel refuses to load the program (%s): run it as root, or with CAP_BPF and CAP_PERFMON; --verbose tells more",
-			strerror(-err));
-	if (err)
-		return fail(EXIT_FAIL,
-			    "cannot load the program: %s; --verbose tells more",
-			    strerror(-err));
-	s->cpus = libbpf_num_possible_cpus();
-	if (s->cpus < 1)
-		return fail(EXIT_FAIL, "cannot count the CPUs: %s",
-			    strerror(-s->cpus));
-	return EXIT_OK;
-}
-
 static int pin(struct session *s)
 {
+	struct pins *pins = &s->watch.pins;
 	int err;
 
-	if (!s->opt.pin)
+	if (!s->opt.watch.pin)
 		return EXIT_OK;
-	err = pins_add(&s->pins, s->skel->maps.processes);
+	err = pins_add(pins, s->skel->maps.processes);
 	if (!err)
-		err = pins_add(&s->pins, s->skel->maps.totals);
+		err = pins_add(pins, s->skel->maps.totals);
 	if (!err && s->scome)
-		err = pins_add(&s->pins, s->skel->maps.scome);
+		err = pins_add(pins, s->skel->maps.scome);
 	return err;
 }
 
 static int dry_run(struct session *s)
 {
 	const struct options *opt = &s->opt;
-	struct bpf_program *prog;
-	struct bpf_map *map;
 
-	bpf_object__for_each_program(prog, s->skel->obj)
-		printf("program %-16s %-24s %s\n", bpf_program__name(prog),
-		       bpf_program__section_name(prog),
-		       bpf_program__autoload(prog) ?
-			       "would be loaded" :
-			       "left out: not in this kernel");
-	bpf_object__for_each_map(map, s->skel->obj) {
-		if (bpf_map__is_internal(map) || !bpf_map__autocreate(map))
-			continue;
-		printf("map     %-16s %-24s %u entries", bpf_map__name(map),
-		       libbpf_bpf_map_type_str(bpf_map__type(map)),
-		       bpf_map__max_entries(map));
-		if (opt->pin)
-			printf(", pinned as %s/%s", opt->pin_dir,
-			       bpf_map__name(map));
-		putchar('\n');
-	}
+	watch_dry_run(&opt->watch, s->skel->obj);
 	if (opt->pid)
 		printf("filter  pid %d\n", opt->pid);
 	if (opt->comm)
 		printf("filter  comm %s\n", opt->comm);
 	if (opt->kind >= 0)
 		printf("filter  kind %s\n", kind_names[opt->kind]);
-	printf("report  every %g s, ", opt->interval);
-	if (opt->count)
-		printf("%ld times\n", opt->count);
-	else
-		printf("until Ctrl-C\n");
-	if (fflush(stdout) || ferror(stdout))
-		return output_error();
+	if (!watch_flush())
+		return fail(EXIT_FAIL, "cannot write: %s", strerror(errno));
 	return EXIT_OK;
 }
 
@@ -964,12 +608,13 @@ static int check_kernel(struct session *s)
 
 static int start(struct session *s)
 {
+	const struct watch_options *opt = &s->opt.watch;
 	int err;
 
 	err = check_kernel(s);
 	if (err)
 		return err;
-	if (s->opt.dry_run) {
+	if (opt->dry_run) {
 		err = prepare(s);
 		return err ? err : dry_run(s);
 	}
@@ -983,14 +628,14 @@ static int start(struct session *s)
 			    "--pid works in the initial PID namespace only");
 	if (s->opt.pid && has_exited(s->opt.pid))
 		return fail(EXIT_FAIL, "there is no process %d", s->opt.pid);
-	if (s->opt.pin) {
-		err = pins_open(&s->pins, s->opt.pin_dir, s->opt.keep);
+	if (opt->pin) {
+		err = pins_open(&s->watch.pins, opt->pin_dir, opt->keep);
 		if (err)
 			return err;
 	}
 	err = prepare(s);
 	if (!err)
-		err = load(s);
+		err = watch_loaded(faults_bpf__load(s->skel));
 	if (!err)
 		err = pin(s);
 	if (err)
@@ -999,34 +644,36 @@ static int start(struct session *s)
 	if (err)
 		return fail(EXIT_FAIL, "cannot attach the program: %s",
 			    strerror(-err));
-	return run(s);
+	s->start_ns = watch_clock_ns();
+	s->then.now_ns = s->start_ns;
+	return watch_run(&s->watch);
 }
 
 int faults_main(int argc, char **argv)
 {
 	struct session s = {
 		.opt = {
-			.interval = 1,
+			.watch = WATCH_DEFAULTS,
 			.kind = -1,
-			.rows = -1,
 			.histogram = true,
-			.pin = true,
-			.entries = DEFAULT_ENTRIES,
 		},
-		.pins.fd = -1,
+		.watch = {
+			.opt = &s.opt.watch,
+			.pins.fd = -1,
+			.report = report_interval,
+			.summary = report_summary,
+			.arg = &s,
+		},
 	};
 	int err;
 
 	argp_parse(&parser, argc, argv, 0, NULL, &s.opt);
-	if (!s.opt.pin_dir)
-		s.opt.pin_dir = DEFAULT_PIN_DIR;
-	if (s.opt.json)
-		report_json();
-	libbpf_set_print(s.opt.verbose ? print_libbpf : NULL);
-	ticker_block();
+	if (!s.opt.watch.pin_dir)
+		s.opt.watch.pin_dir = DEFAULT_PIN_DIR;
+	watch_begin(&s.opt.watch);
 	err = start(&s);
 	/* The pins know the maps by names that belong to the skeleton. */
-	pins_close(&s.pins);
+	pins_close(&s.watch.pins);
 	faults_bpf__destroy(s.skel);
 	table_free(&s.then.processes);
 	table_free(&s.now.processes);
