@@ -10,11 +10,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 #include "faults.h"
-
-/* The values of VM_FAULT_ERROR, which is a macro and so not in BTF. */
-#define RESULT_ERROR                                         \
-	(VM_FAULT_OOM | VM_FAULT_SIGBUS | VM_FAULT_SIGSEGV | \
-	 VM_FAULT_HWPOISON | VM_FAULT_HWPOISON_LARGE | VM_FAULT_FALLBACK)
+#include "result.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -199,7 +195,7 @@ int BPF_PROG(scome_link)
 }
 
 SEC("tp_btf/scome_unlink")
-int BPF_PROG(scome_unlink, u64 unit, unsigned long address, u64 count)
+int BPF_PROG(scome_unlink, u64 unit, unsigned long address, unsigned long count)
 {
 	struct scome_totals *s = scome_sums();
 

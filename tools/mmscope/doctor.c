@@ -73,8 +73,11 @@ static void check_tracepoint(struct check *c, const struct btf *btf)
 
 static void check_scome(struct check *c, const struct btf *btf)
 {
-	static const char *const names[] = { "scome_link", "scome_unlink",
-					     "scome_leave", "scome_shootdown" };
+	static const char *const names[] = {
+		"scome_unit_create", "scome_unit_retire", "scome_link",
+		"scome_unlink",	     "scome_leave",	  "scome_fault",
+		"scome_shootdown",
+	};
 	size_t i, n = 0;
 
 	for (i = 0; i < sizeof(names) / sizeof(*names); i++)
@@ -129,6 +132,15 @@ static void check_bpffs(struct check *c)
 		 !is_bpffs("/sys/fs/bpf") ? "is not mounted" :
 		 c->ok			  ? "is mounted and writable" :
 					    "is mounted, not writable");
+}
+
+static void check_unit_list(struct check *c)
+{
+	const char *list = "/sys/kernel/debug/scome/units";
+
+	c->ok = !access(list, R_OK);
+	snprintf(c->found, sizeof(c->found), "%s %s", list,
+		 c->ok ? "is readable" : strerror(errno));
 }
 
 static void check_jit(struct check *c)
@@ -195,6 +207,9 @@ int doctor_main(int argc, char **argv)
 		  EXIT_FAIL, false, "" },
 		{ "pinning", "mount -t bpf bpf /sys/fs/bpf, or use --no-pin",
 		  EXIT_FAIL, false, "" },
+		{ "list of units",
+		  "optional: mount -t debugfs debugfs /sys/kernel/debug",
+		  EXIT_OK, false, "" },
 		{ "compiler",
 		  "sysctl net.core.bpf_jit_enable=1 makes counting cheaper",
 		  EXIT_OK, false, "" },
@@ -217,8 +232,9 @@ int doctor_main(int argc, char **argv)
 	check_privilege(&checks[3]);
 	check_load(&checks[4], btf);
 	check_bpffs(&checks[5]);
-	check_jit(&checks[6]);
-	check_namespace(&checks[7]);
+	check_unit_list(&checks[6]);
+	check_jit(&checks[7]);
+	check_namespace(&checks[8]);
 	btf__free(btf);
 	for (i = 0; i < sizeof(checks) / sizeof(*checks); i++) {
 		/* The privilege explains what fails after it. */

@@ -11,6 +11,8 @@ const char *argp_program_version = MMSCOPE_VERSION;
 
 static const struct verb verbs[] = {
 	{ "faults", "page faults by process and kind, live", faults_main },
+	{ "units", "units of shared leaf tables: links, faults, shootdowns",
+	  units_main },
 	{ "doctor", "what mmscope needs here, and what to do about it",
 	  doctor_main },
 };

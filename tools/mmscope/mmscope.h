@@ -30,6 +30,7 @@ struct verb {
 };
 
 int faults_main(int argc, char **argv);
+int units_main(int argc, char **argv);
 int doctor_main(int argc, char **argv);
 
 /**

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The arithmetic and the formatting of mmscope, without a kernel. */
+#include <errno.h>
 #include <locale.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +14,7 @@
 #include "counts.h"
 #include "json.h"
 #include "screen.h"
+#include "unitlist.h"
 
 static struct fault_row row(__u32 pid, enum fault_kind kind, const char *comm,
 			    __u64 minor)
@@ -356,6 +358,137 @@ static void test_names_are_padded_to_columns(void **state)
 	assert_string_equal(text, "abc");
 }
 
+static int read_list(const char *text, struct unit_table *t)
+{
+	FILE *list = fmemopen((void *)text, strlen(text), "r");
+	int err;
+
+	assert_non_null(list);
+	err = unit_list_read(list, t);
+	fclose(list);
+	return err;
+}
+
+static void test_unit_list_is_read_by_its_columns(void **state)
+{
+	struct unit_table t = {};
+	struct unit_row *row;
+
+	(void)state;
+	assert_int_equal(
+		read_list(
+			"unit tables faults links inode file\n"
+			"7 128 99 64 1031 /memfd:shared\\040buffers\\040(deleted)\n"
+			"3 1 2 3 4 /dev/zero\n",
+			&t),
+		0);
+	assert_int_equal(t.count, 2);
+	unit_table_sort(&t);
+	row = unit_table_find(&t, 7);
+	assert_non_null(row);
+	assert_true(row->listed);
+	assert_int_equal(row->tables, 128);
+	assert_int_equal(row->faults, 99);
+	assert_int_equal(row->links, 64);
+	assert_int_equal(row->inode, 1031);
+	assert_string_equal(row->file, "/memfd:shared buffers (deleted)");
+	assert_ptr_equal(unit_table_find(&t, 3), &t.rows[0]);
+	assert_null(unit_table_find(&t, 4));
+	unit_table_free(&t);
+	/* Another order, and a column of the future. */
+	assert_int_equal(
+		read_list("file age links unit\n/a 5 2 18446744073709551615\n",
+			  &t),
+		0);
+	assert_int_equal(t.count, 1);
+	assert_true(t.rows[0].unit == ~0ULL);
+	assert_int_equal(t.rows[0].links, 2);
+	assert_string_equal(t.rows[0].file, "/a");
+	unit_table_free(&t);
+}
+
+static void test_unit_list_of_nothing(void **state)
+{
+	struct unit_table t = {};
+
+	(void)state;
+	assert_int_equal(read_list("unit tables\n", &t), 0);
+	assert_int_equal(t.count, 0);
+	assert_null(unit_table_find(&t, 1));
+	unit_table_sort(&t);
+	unit_table_top(&t);
+}
+
+static void test_unit_list_that_makes_no_sense(void **state)
+{
+	static const char *const texts[] = {
+		"tables links\n1 2\n",
+		"unit tables\n1\n",
+		"unit tables\nx 1\n",
+		"unit tables\n1 2k\n",
+		"\n",
+	};
+	struct unit_table t = {};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+		assert_int_equal(read_list(texts[i], &t), -EPROTO);
+	unit_table_free(&t);
+}
+
+static void test_unit_names_are_cut_to_fit(void **state)
+{
+	struct unit_table t = {};
+	char text[1000];
+	int used;
+
+	(void)state;
+	used = sprintf(text, "unit file\n1 ");
+	memset(text + used, 'x', 600);
+	strcpy(text + used + 600, "\n");
+	assert_int_equal(read_list(text, &t), 0);
+	assert_int_equal(strlen(t.rows[0].file), UNIT_FILE_LEN - 1);
+	unit_table_free(&t);
+}
+
+static void test_busiest_units_come_first(void **state)
+{
+	struct unit_row rows[] = {
+		{ .unit = 1, .links = 5 },
+		{ .unit = 2, .n.faults = 10 },
+		{ .unit = 3, .links = 50 },
+		{ .unit = 4, .n.shootdowns = 11, .n.shootdown_cpus = 1000 },
+		{ .unit = 5, .links = 5 },
+	};
+	static const int order[] = { 4, 2, 3, 1, 5 };
+	struct unit_table t = { .rows = rows, .count = 5, .room = 5 };
+	size_t i;
+
+	(void)state;
+	unit_table_top(&t);
+	for (i = 0; i < 5; i++)
+		assert_int_equal(t.rows[i].unit, order[i]);
+}
+
+static void test_unit_counts_reach_every_field(void **state)
+{
+	struct unit_counts a, b, zero = {};
+	__u64 *x = (__u64 *)&a, *y = (__u64 *)&b;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(a) / sizeof(*x); i++) {
+		x[i] = 3 * (i + 1);
+		y[i] = 5 * (i + 1);
+	}
+	unit_counts_add(&a, &b);
+	for (i = 0; i < sizeof(a) / sizeof(*x); i++)
+		assert_int_equal(x[i], 8 * (i + 1));
+	unit_counts_sub(&a, &a);
+	assert_memory_equal(&a, &zero, sizeof(a));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -375,6 +508,12 @@ int main(void)
 		cmocka_unit_test(test_numbers_fit_for_every_magnitude),
 		cmocka_unit_test(test_json_strings),
 		cmocka_unit_test(test_names_are_padded_to_columns),
+		cmocka_unit_test(test_unit_list_is_read_by_its_columns),
+		cmocka_unit_test(test_unit_list_of_nothing),
+		cmocka_unit_test(test_unit_list_that_makes_no_sense),
+		cmocka_unit_test(test_unit_names_are_cut_to_fit),
+		cmocka_unit_test(test_busiest_units_come_first),
+		cmocka_unit_test(test_unit_counts_reach_every_field),
 	};
 
 	if (!setlocale(LC_CTYPE, "C.UTF-8"))
