@@ -127,7 +127,7 @@ int BPF_PROG(scome_leave, u64 unit, unsigned long start, unsigned long end,
 {
 	struct unit_totals *t = sums();
 	struct unit_counts *n;
-	__u32 slot = cause;
+	__u64 slot = (__u32)cause;
 
 	if (!t || !passes(unit))
 		return 0;
@@ -135,6 +135,9 @@ int BPF_PROG(scome_leave, u64 unit, unsigned long start, unsigned long end,
 	COUNT(t, n, leaves, 1);
 	if (slot >= UNIT_CAUSES)
 		slot = UNIT_CAUSES - 1;
+	/* For the verifier, which must see the bound on the very register. */
+	barrier_var(slot);
+	slot &= UNIT_CAUSES - 1;
 	t->leaves_by_cause[slot]++;
 	return 0;
 }

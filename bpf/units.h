@@ -6,7 +6,10 @@
 #ifndef MMSCOPE_UNITS_H
 #define MMSCOPE_UNITS_H
 
-/* The numbers of enum scome_cause that are told apart; the last one takes the rest. */
+/*
+ * The numbers of enum scome_cause that are told apart; the last one takes the rest.
+ * A power of two.
+ */
 #define UNIT_CAUSES 16
 
 /**

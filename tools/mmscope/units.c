@@ -311,16 +311,17 @@ static void mean_cpus(char *text, size_t size, const struct unit_counts *n)
 
 /* What one looks for in a name: without the slash and the remark behind it. */
 static void short_name(char *text, size_t size, const struct unit_row *row,
-		       int width)
+		       bool list, int width)
 {
 	static const char gone[] = " (deleted)";
 	char name[UNIT_FILE_LEN];
 	size_t length;
 
-	snprintf(name, sizeof(name), "%s",
-		 !row->listed	   ? "(retired)" :
-		 *row->file == '/' ? row->file + 1 :
-				     row->file);
+	if (row->listed)
+		snprintf(name, sizeof(name), "%s",
+			 row->file + (*row->file == '/'));
+	else
+		snprintf(name, sizeof(name), "%s", list ? "(retired)" : "-");
 	length = strlen(name);
 	if (length > strlen(gone) &&
 	    !strcmp(name + length - strlen(gone), gone))
@@ -352,7 +353,7 @@ static void text_rows(struct session *s, const struct report *r, size_t rows)
 		    "FILE");
 	for (i = 0; i < rows; i++) {
 		row = &r->rows->rows[i];
-		short_name(file, sizeof(file), row,
+		short_name(file, sizeof(file), row, r->listed,
 			   width < (int)sizeof(file) / 4 ?
 				   width :
 				   (int)sizeof(file) / 4);

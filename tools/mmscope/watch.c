@@ -152,7 +152,8 @@ int watch_loaded(int err)
 {
 	if (!err)
 		return EXIT_OK;
-	if (err == -EPERM || err == -EACCES)
+	/* EACCES comes from the verifier: that is no matter of privilege. */
+	if (err == -EPERM)
 		return fail(
 			EXIT_PRIVILEGE,
 			"the kernel refuses to load the program (%s): run it as root, or with CAP_BPF and CAP_PERFMON; --verbose tells more",

@@ -63,15 +63,15 @@ def mmscope(*words, **options):
                           encoding="utf-8", check=False, **options)
 
 
-class Faults:
-    """`mmscope faults --json` beside the body of a with statement.
+class Watch:
+    """`mmscope VERB --json` beside the body of a with statement.
 
     The body begins when the first report has come: everything is counted from
     then on. Afterwards `reports` has every object, `summary` the last one.
     """
 
-    def __init__(self, *options, pin=False, interval="0.1"):
-        words = [MMSCOPE, "faults", "--json"] + [str(o) for o in options]
+    def __init__(self, verb, *options, pin=False, interval="0.1"):
+        words = [MMSCOPE, verb, "--json"] + [str(o) for o in options]
         if not pin:
             words.append("--no-pin")
         self.words = words + [interval]
@@ -106,6 +106,13 @@ class Faults:
         self.output.close()
         if self.reports and self.reports[-1]["type"] == "summary":
             self.summary = self.reports[-1]
+
+
+class Faults(Watch):
+    """`mmscope faults`."""
+
+    def __init__(self, *options, **more):
+        super().__init__("faults", *options, **more)
 
     def rows(self, **wanted):
         """The rows of the summary with these values."""
