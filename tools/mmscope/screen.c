@@ -46,7 +46,9 @@ void screen_open(struct screen *s)
 	if (!s->live)
 		return;
 	screen_resized(s);
-	if (isatty(STDIN_FILENO) && !tcgetattr(STDIN_FILENO, &before)) {
+	/* In the background the keyboard is somebody else's. */
+	if (tcgetpgrp(STDIN_FILENO) == getpgrp() &&
+	    !tcgetattr(STDIN_FILENO, &before)) {
 		raw = before;
 		raw.c_lflag &= ~(ICANON | ECHO);
 		raw.c_cc[VMIN] = 1;

@@ -16,6 +16,7 @@ static void our_signals(sigset_t *set)
 	sigaddset(set, SIGINT);
 	sigaddset(set, SIGTERM);
 	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGTSTP);
 	sigaddset(set, SIGWINCH);
 }
 
@@ -72,6 +73,7 @@ enum tick ticker_wait(struct ticker *t)
 			    sizeof(info))
 				return TICK_ERROR;
 			return info.ssi_signo == SIGWINCH ? TICK_RESIZE :
+			       info.ssi_signo == SIGTSTP  ? TICK_SUSPEND :
 							    TICK_STOP;
 		}
 		if (fds[2].revents) {

@@ -7,6 +7,7 @@
 enum tick {
 	TICK_INTERVAL, /* the interval is over */
 	TICK_RESIZE, /* the terminal has another size */
+	TICK_SUSPEND, /* Ctrl-Z */
 	TICK_STOP, /* Ctrl-C, SIGTERM, SIGHUP, or the key q */
 	TICK_ERROR, /* errno says why */
 };

@@ -505,6 +505,8 @@ static int report_summary(struct watch *w, bool *written)
 	struct report r = { .rows = &s->rows, .summary = true };
 	int err;
 
+	/* Nothing grows any more: rows and sums are of the same moment. */
+	units_bpf__detach(s->skel);
 	err = take_reading(s, &s->now);
 	if (err)
 		return err;

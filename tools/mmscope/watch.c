@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -171,6 +172,17 @@ static int output_error(void)
 	return fail(EXIT_FAIL, "cannot write the report: %s", strerror(errno));
 }
 
+/* Ctrl-Z: the terminal is the shell's until we are continued. */
+static void suspend(struct screen *screen)
+{
+	bool live = screen->live;
+
+	screen_close(screen);
+	raise(SIGSTOP);
+	if (live)
+		screen_open(screen);
+}
+
 /* Reports until there is a reason to stop; clears *written when output fails. */
 static int reports(struct watch *w, struct ticker *ticker, bool *written)
 {
@@ -182,6 +194,9 @@ static int reports(struct watch *w, struct ticker *ticker, bool *written)
 		case TICK_RESIZE:
 			if (w->screen.live)
 				screen_resized(&w->screen);
+			break;
+		case TICK_SUSPEND:
+			suspend(&w->screen);
 			break;
 		case TICK_INTERVAL:
 			err = w->report(w, written);
