@@ -262,7 +262,7 @@ SCENARIO(sparse, "SCM-3")
 	must(s, "blocks", status.st_blocks, 8);
 	links(s, "links_one", map, "00000000000000001000000000000000");
 	must(s, "hole", word(map + 50 * MIB), 0);
-	links(s, "links_two", map, "00000000000000001000000010000000");
+	links(s, "links_two", map, "00000000000000001000000001000000");
 	must(s, "data", word(map + 33 * MIB), 5);
 }
 
