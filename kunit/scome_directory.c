@@ -5,12 +5,14 @@
 
 #include <linux/anon_inodes.h>
 #include <linux/dcache.h>
+#include <linux/linkage.h>
 #include <linux/mount.h>
+#include <linux/objtool.h>
 #include <linux/pagemap.h>
 
 #include "scome_kunit.h"
 
-#define FILE_SIZE	SZ_16M
+#define FILE_SIZE SZ_16M
 
 /* As they were when a case began. */
 struct totals {
@@ -388,9 +390,9 @@ static void reader_lets_seal(struct kunit *test)
 
 	reader = dentry_open(&file->f_path, O_RDONLY, current_cred());
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, reader);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test,
-							   scome_kunit_fput,
-							   reader));
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, scome_kunit_fput,
+						  reader));
 	KUNIT_ASSERT_EQ(test, PLACE,
 			kproc_mmap(proc, reader, PLACE, SZ_4M, PROT_READ,
 				   MAP_LINKED | MAP_FIXED, 0));
@@ -450,15 +452,16 @@ static void other_file_never_gets_there(struct kunit *test)
 
 	file = anon_inode_getfile("[scome_kunit]", &other_fops, NULL, O_RDWR);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test,
-							   scome_kunit_fput,
-							   file));
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, scome_kunit_fput,
+						  file));
 	/* It can be mapped, but not linked. */
 	KUNIT_ASSERT_EQ(test, PLACE,
 			kproc_mmap(proc, file, PLACE, SZ_4M, PROT_RW,
 				   MAP_SHARED | MAP_FIXED, 0));
-	KUNIT_EXPECT_EQ(test, kproc_mmap(proc, file, PLACE, SZ_4M, PROT_RW,
-					 MAP_LINKED | MAP_FIXED, 0),
+	KUNIT_EXPECT_EQ(test,
+			kproc_mmap(proc, file, PLACE, SZ_4M, PROT_RW,
+				   MAP_LINKED | MAP_FIXED, 0),
 			-EOPNOTSUPP);
 	KUNIT_EXPECT_EQ(test, totals_now().units, before.units);
 }
@@ -467,15 +470,15 @@ static void other_file_never_gets_there(struct kunit *test)
 
 asmlinkage void scome_kunit_return(void);
 
-asm(
-	".text\n"
+/* clang-format off */
+asm(".text\n"
 	".type scome_kunit_return, @function\n"
 	".globl scome_kunit_return\n"
 	"scome_kunit_return:\n"
 		ANNOTATE_NOENDBR
 		ASM_RET
-	".size scome_kunit_return, .-scome_kunit_return\n"
-);
+	".size scome_kunit_return, .-scome_kunit_return\n");
+/* clang-format on */
 
 struct failure {
 	struct kprobe probe;
@@ -512,8 +515,8 @@ static void failure_end(void *arg)
 static struct failure *fail(struct kunit *test, struct kproc *proc,
 			    const char *function, long value)
 {
-	struct failure *failure = kunit_kzalloc(test, sizeof(*failure),
-						GFP_KERNEL);
+	struct failure *failure =
+		kunit_kzalloc(test, sizeof(*failure), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, failure);
 	failure->probe.symbol_name = function;
@@ -591,12 +594,43 @@ static void failed_create_fails_mmap(struct kunit *test)
 	struct failure *failure;
 
 	failure = fail(test, proc, "dentry_open", -ENFILE);
-	KUNIT_EXPECT_EQ(test, kproc_mmap(proc, file, PLACE, SZ_4M, PROT_RW,
-					 MAP_LINKED | MAP_FIXED, 0), -ENFILE);
+	KUNIT_EXPECT_EQ(test,
+			kproc_mmap(proc, file, PLACE, SZ_4M, PROT_RW,
+				   MAP_LINKED | MAP_FIXED, 0),
+			-ENFILE);
 	kunit_release_action(test, failure_end, failure);
 	KUNIT_EXPECT_NULL(test, kproc_vma(proc, PLACE));
 	KUNIT_EXPECT_EQ(test, totals_now().links, before.links);
 	KUNIT_EXPECT_EQ(test, mapping_deny_writable(file->f_mapping), 0);
+}
+
+/* Shows: SCM-2 */
+static void failed_create_is_nothing_to_who_did_not_ask(struct kunit *test)
+{
+	struct file *file = kfile_new(test, FILE_SIZE);
+	struct kproc *proc = kproc_new(test, 0);
+	struct failure *failure;
+
+	/* As after prctl(PR_SET_SHARED_PT). */
+	kproc_link_at(test, proc, kfile_new(test, FILE_SIZE), PLACE + SZ_1G,
+		      SZ_4M, 0);
+	proc->mm->shared_pt_min = SZ_2M;
+	failure = fail(test, proc, "dentry_open", -ENFILE);
+	KUNIT_EXPECT_EQ(test,
+			kproc_mmap(proc, file, PLACE, SZ_4M, PROT_RW,
+				   MAP_SHARED | MAP_FIXED, 0),
+			PLACE);
+	kunit_release_action(test, failure_end, failure);
+	KUNIT_EXPECT_EQ(test, failure->hits, 1);
+	KUNIT_ASSERT_NOT_NULL(test, kproc_vma(proc, PLACE));
+	KUNIT_EXPECT_FALSE(test, vma_scome(kproc_vma(proc, PLACE)));
+	KUNIT_EXPECT_EQ(test, kproc_write(proc, PLACE, 1), 0);
+	KUNIT_EXPECT_FALSE(test, kproc_linked(proc, PLACE));
+	KUNIT_EXPECT_EQ(test,
+			kproc_mmap(proc, file, PLACE, SZ_4M, PROT_RW,
+				   MAP_SHARED | MAP_FIXED, 0),
+			PLACE);
+	KUNIT_EXPECT_TRUE(test, vma_scome(kproc_vma(proc, PLACE)));
 }
 
 static struct kunit_case scome_directory_cases[] = {
@@ -625,6 +659,7 @@ static struct kunit_case scome_directory_cases[] = {
 	KUNIT_CASE(other_file_never_gets_there),
 	KUNIT_CASE_PARAM(failed_step_leaves_nothing, steps_gen_params),
 	KUNIT_CASE(failed_create_fails_mmap),
+	KUNIT_CASE(failed_create_is_nothing_to_who_did_not_ask),
 	{}
 };
 

@@ -10,10 +10,10 @@
 
 #include "scome_kunit.h"
 
-#define FILE_SIZE	SZ_16M
+#define FILE_SIZE SZ_16M
 
 /* The test itself; not a CPU of any process. */
-#define HERE		0
+#define HERE 0
 
 /* Where processes run. */
 static unsigned int there;
@@ -26,7 +26,7 @@ enum spin {
 	SPIN_LAZY,
 };
 
-#define SPIN_PLACES	2
+#define SPIN_PLACES 2
 
 struct spinner {
 	struct kproc_call call;
@@ -199,7 +199,7 @@ static void unmap(struct file *file, unsigned long offset, unsigned long len)
 
 /* Which CPUs a batch concerns */
 
-/* Shows: SCM-5 */
+/* Shows: SCM-6 */
 static void nobody_runs(struct kunit *test)
 {
 	struct file *file = kfile_new(test, FILE_SIZE);
@@ -211,7 +211,7 @@ static void nobody_runs(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, batch_cpus(test, unit_of(test, proc), NULL), 0);
 }
 
-/* Shows: SCM-5 */
+/* Shows: SCM-6 */
 static void linked_process_runs(struct kunit *test)
 {
 	struct file *file = kfile_new(test, FILE_SIZE);
@@ -222,7 +222,7 @@ static void linked_process_runs(struct kunit *test)
 			BIT(there));
 }
 
-/* Shows: SCM-5 */
+/* Shows: SCM-6 */
 static void lazy_cpu_is_left_alone(struct kunit *test)
 {
 	struct file *file = kfile_new(test, FILE_SIZE);
@@ -250,22 +250,27 @@ static void second_link_counts_as_well(struct kunit *test)
 
 	kproc_link_at(test, proc, second, PLACE + SZ_1G, SZ_4M, 0);
 	spin_on(test, proc, SPIN_RUNNING);
-	KUNIT_EXPECT_EQ(test, batch_cpus(test, kproc_unit(test, proc,
-							  PLACE + SZ_1G),
-					 NULL), BIT(there));
+	KUNIT_EXPECT_EQ(test,
+			batch_cpus(test, kproc_unit(test, proc, PLACE + SZ_1G),
+				   NULL),
+			BIT(there));
 }
 
-/* Shows: SCM-5 */
+/* Shows: SCM-6 */
 static void batch_of_two_units(struct kunit *test)
 {
 	struct kproc *first = linked_to(test, kfile_new(test, FILE_SIZE));
 	struct kproc *second = linked_to(test, kfile_new(test, FILE_SIZE));
 
 	spin_on(test, second, SPIN_RUNNING);
-	KUNIT_EXPECT_EQ(test, batch_cpus(test, unit_of(test, first),
-					 unit_of(test, second)), BIT(there));
-	KUNIT_EXPECT_EQ(test, batch_cpus(test, unit_of(test, second),
-					 unit_of(test, first)), BIT(there));
+	KUNIT_EXPECT_EQ(test,
+			batch_cpus(test, unit_of(test, first),
+				   unit_of(test, second)),
+			BIT(there));
+	KUNIT_EXPECT_EQ(test,
+			batch_cpus(test, unit_of(test, second),
+				   unit_of(test, first)),
+			BIT(there));
 }
 
 static long twin_enter(struct kproc *twin, void *arg)
@@ -278,7 +283,7 @@ static long twin_enter(struct kproc *twin, void *arg)
 	return 0;
 }
 
-/* Shows: SCM-5 */
+/* Shows: SCM-6 */
 static void first_link_is_published(struct kunit *test)
 {
 	struct file *file = kfile_new(test, FILE_SIZE);
@@ -296,7 +301,7 @@ static void first_link_is_published(struct kunit *test)
 			BIT(there));
 }
 
-/* Shows: SCM-5 */
+/* Shows: SCM-6 */
 static void batch_names_its_unit(struct kunit *test)
 {
 	struct kproc *first = linked_to(test, kfile_new(test, FILE_SIZE));
@@ -323,7 +328,7 @@ static void batch_names_its_unit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, batch->scome_unit, 0);
 }
 
-/* Shows: SCM-5 */
+/* Shows: SCM-6 */
 static void batch_keeps_its_cpus(struct kunit *test)
 {
 	struct kproc *proc = linked_to(test, kfile_new(test, FILE_SIZE));
@@ -348,7 +353,7 @@ static void batch_keeps_its_cpus(struct kunit *test)
 
 /* Which CPUs a shootdown interrupts */
 
-/* Shows: SCM-5 */
+/* Shows: SCM-6 */
 static void shootdown_without_runners(struct kunit *test)
 {
 	struct file *file = kfile_new(test, FILE_SIZE);
@@ -362,7 +367,7 @@ static void shootdown_without_runners(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, s->cpus, 0);
 }
 
-/* Shows: SCM-5 */
+/* Shows: SCM-6 */
 static void shootdown_of_a_runner(struct kunit *test)
 {
 	struct file *file = kfile_new(test, FILE_SIZE);
@@ -381,7 +386,7 @@ static long do_unmap(struct kproc *proc, void *file)
 	return 0;
 }
 
-/* Shows: SCM-5 */
+/* Shows: SCM-6 */
 static void shootdown_of_itself(struct kunit *test)
 {
 	struct file *file = kfile_new(test, FILE_SIZE);
@@ -392,9 +397,9 @@ static void shootdown_of_itself(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, s->cpus, 1);
 }
 
-#define MANY	24
+#define MANY 24
 
-/* Shows: SCM-5 */
+/* Shows: SCM-6 */
 static void cpus_do_not_grow_with_processes(struct kunit *test)
 {
 	struct file *file = kfile_new(test, FILE_SIZE);
@@ -413,7 +418,7 @@ static void cpus_do_not_grow_with_processes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, s->cpus, 1);
 }
 
-/* Shows: SCM-5 */
+/* Shows: SCM-6 */
 static void process_is_no_manager(struct kunit *test)
 {
 	struct file *file = kfile_new(test, FILE_SIZE);
@@ -458,12 +463,12 @@ static void sync_gen(struct kproc *proc)
 
 static void raise_gen(struct scome_unit *unit)
 {
-	struct arch_tlbflush_unmap_batch batch = { };
+	struct arch_tlbflush_unmap_batch batch = {};
 
 	__scome_tlbbatch_add(&batch, unit->mm);
 }
 
-/* Shows: SCM-5 */
+/* Shows: SCM-6 */
 static void sync_raises_once(struct kunit *test)
 {
 	struct kproc *proc = linked_to(test, kfile_new(test, FILE_SIZE));
@@ -482,7 +487,7 @@ static void sync_raises_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tlb_gen(proc), gen + 1);
 }
 
-/* Shows: SCM-5 */
+/* Shows: SCM-6 */
 static void sync_makes_up_for_several(struct kunit *test)
 {
 	struct kproc *proc = linked_to(test, kfile_new(test, FILE_SIZE));
@@ -497,7 +502,7 @@ static void sync_makes_up_for_several(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tlb_gen(proc), gen + 1);
 }
 
-/* Shows: SCM-5 */
+/* Shows: SCM-6 */
 static void sync_looks_at_every_link(struct kunit *test)
 {
 	struct kproc *proc = linked_to(test, kfile_new(test, FILE_SIZE));
@@ -543,7 +548,7 @@ static void another_units_flush_is_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic64_read(&proc->mm->scome->seen), seen + 1);
 }
 
-/* Shows: SCM-5 */
+/* Shows: SCM-6 */
 static void new_link_owes_nothing(struct kunit *test)
 {
 	struct file *file = kfile_new(test, FILE_SIZE);
@@ -562,7 +567,7 @@ static void new_link_owes_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tlb_gen(later), gen);
 }
 
-/* Shows: SCM-5 */
+/* Shows: SCM-6 */
 static void sync_without_links(struct kunit *test)
 {
 	struct kproc *proc = kproc_new(test, there);
@@ -575,7 +580,7 @@ static void sync_without_links(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, proc->mm->scome);
 }
 
-#define RACES	20000
+#define RACES 20000
 
 struct race {
 	struct kproc *proc;
@@ -595,7 +600,7 @@ static long sync_all_the_time(struct kproc *runner, void *arg)
 	return READ_ONCE(race->stop) ? 0 : -ETIMEDOUT;
 }
 
-/* Shows: SCM-5 */
+/* Shows: SCM-6 */
 static void whoever_finds_it_seen_finds_it_raised(struct kunit *test)
 {
 	struct kproc *proc = linked_to(test, kfile_new(test, FILE_SIZE));
@@ -627,7 +632,7 @@ static void whoever_finds_it_seen_finds_it_raised(struct kunit *test)
 
 /* Translations: what a CPU can still read */
 
-/* Shows: SCM-5 */
+/* Shows: SCM-6 */
 static void running_reader_loses_the_page(struct kunit *test)
 {
 	struct file *file = kfile_new(test, FILE_SIZE);
@@ -662,7 +667,7 @@ static void reader_loses_both_places(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, s->result[1], -EFAULT);
 }
 
-/* Shows: SCM-5 */
+/* Shows: SCM-6 */
 static void reader_loses_a_large_range(struct kunit *test)
 {
 	struct file *file = kfile_new(test, FILE_SIZE);
@@ -672,8 +677,8 @@ static void reader_loses_a_large_range(struct kunit *test)
 	int i;
 
 	for (i = 0; i < 100; i++)
-		KUNIT_ASSERT_EQ(test, 0, kproc_write(proc, PLACE + i * SZ_4K,
-						     1));
+		KUNIT_ASSERT_EQ(test, 0,
+				kproc_write(proc, PLACE + i * SZ_4K, 1));
 	s = spin_at(test, proc, SPIN_RUNNING, PLACE, PLACE + 99 * SZ_4K);
 	KUNIT_ASSERT_EQ(test, s->result[0], 0);
 	KUNIT_ASSERT_EQ(test, s->result[1], 0);
@@ -685,7 +690,7 @@ static void reader_loses_a_large_range(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, s->result[1], -EFAULT);
 }
 
-/* Shows: SCM-5 */
+/* Shows: SCM-6 */
 static void lazy_reader_finds_out(struct kunit *test)
 {
 	struct file *file = kfile_new(test, FILE_SIZE);

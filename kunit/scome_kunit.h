@@ -46,11 +46,11 @@ void __scome_tlbbatch_cpus(struct arch_tlbflush_unmap_batch *batch);
 #include <asm/tlb.h>
 #include <asm/tlbbatch.h>
 
-#define MAP_LINKED	(MAP_SHARED_VALIDATE | MAP_SHARED_PT)
-#define PROT_RW		(PROT_READ | PROT_WRITE)
+#define MAP_LINKED (MAP_SHARED_VALIDATE | MAP_SHARED_PT)
+#define PROT_RW (PROT_READ | PROT_WRITE)
 
 /* A place with free space all around it, in every mm of a test. */
-#define PLACE		(SZ_1T + SZ_1G)
+#define PLACE (SZ_1T + SZ_1G)
 
 struct kproc {
 	struct kthread_worker *worker;
@@ -146,9 +146,9 @@ static inline struct kproc *kproc_new(struct kunit *test, unsigned int cpu)
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, worker);
 	proc->worker = worker;
 	proc->cpu = cpu;
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test,
-							   kproc_exit_action,
-							   proc));
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, kproc_exit_action,
+						  proc));
 	KUNIT_ASSERT_EQ(test, 0, kproc_run(proc, kproc_enter, NULL));
 	return proc;
 }
@@ -178,8 +178,12 @@ static inline long kproc_mmap(struct kproc *proc, struct file *file,
 			      unsigned long offset)
 {
 	struct kproc_mmap m = {
-		.file = file, .addr = addr, .len = len, .prot = prot,
-		.flags = flags, .offset = offset,
+		.file = file,
+		.addr = addr,
+		.len = len,
+		.prot = prot,
+		.flags = flags,
+		.offset = offset,
 	};
 
 	return kproc_run(proc, kproc_do_mmap, &m);
@@ -285,8 +289,10 @@ static inline long kproc_protect(struct kproc *proc, unsigned long start,
 				 unsigned long len, vm_flags_t access)
 {
 	struct kproc_protect p = {
-		.start = start, .end = start + len,
-		.clear = VM_ACCESS_FLAGS, .set = access,
+		.start = start,
+		.end = start + len,
+		.clear = VM_ACCESS_FLAGS,
+		.set = access,
 	};
 
 	return kproc_run(proc, kproc_do_protect, &p);
@@ -305,9 +311,8 @@ static inline struct vm_area_struct *kproc_vma(struct kproc *proc,
 	return vma;
 }
 
-static inline struct scome_link *kproc_link(struct kunit *test,
-					    struct kproc *proc,
-					    unsigned long addr)
+static inline struct scome_link *
+kproc_link(struct kunit *test, struct kproc *proc, unsigned long addr)
 {
 	struct vm_area_struct *vma = kproc_vma(proc, addr);
 
@@ -316,9 +321,8 @@ static inline struct scome_link *kproc_link(struct kunit *test,
 	return vma->vm_scome;
 }
 
-static inline struct scome_unit *kproc_unit(struct kunit *test,
-					    struct kproc *proc,
-					    unsigned long addr)
+static inline struct scome_unit *
+kproc_unit(struct kunit *test, struct kproc *proc, unsigned long addr)
 {
 	return kproc_link(test, proc, addr)->unit;
 }
@@ -379,9 +383,9 @@ static inline struct file *kfile_new(struct kunit *test, loff_t size)
 	struct file *file = shmem_file_setup("scome_kunit", size, VM_NORESERVE);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test,
-							   scome_kunit_fput,
-							   file));
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, scome_kunit_fput,
+						  file));
 	return file;
 }
 

@@ -8,8 +8,8 @@
 
 #include "scome_kunit.h"
 
-#define FILE_SIZE	SZ_32M
-#define PAGES(bytes)	((bytes) >> PAGE_SHIFT)
+#define FILE_SIZE SZ_32M
+#define PAGES(bytes) ((bytes) >> PAGE_SHIFT)
 
 /* Where a mapping can be linked. */
 
@@ -47,10 +47,10 @@ static const struct geometry geometries[] = {
 	  false },
 	{ "behind the window", SZ_4M, SZ_2M, SCOME_SPAN, false },
 	{ "far behind the window", SZ_4M, SZ_2M, SCOME_SPAN + SZ_2M, false },
-	{ "last offset of all", SZ_4M, SZ_2M, -SZ_2M & PAGE_MASK, false },
+	{ "last offset of all", SZ_4M, SZ_2M, PAGE_MASK & -SZ_2M, false },
 	{ "the whole window", SZ_4M, SCOME_SPAN, 0, true },
 	{ "longer than the window", SZ_4M, SCOME_SPAN + SZ_2M, 0, false },
-	{ "longest length of all", SZ_4M, -SZ_4K & PAGE_MASK, 0, false },
+	{ "longest length of all", SZ_4M, PAGE_MASK & -SZ_4K, 0, false },
 	{ "last table of all addresses", -2ul * SZ_2M, SZ_2M, 0, true },
 	{ "rounds up beyond all addresses", -1ul * SZ_4K, SZ_4M, SZ_2M - SZ_4K,
 	  false },
@@ -69,8 +69,9 @@ static void geometry(struct kunit *test)
 {
 	const struct geometry *g = test->param_value;
 
-	KUNIT_EXPECT_EQ(test, scome_geometry_ok(g->addr, g->len,
-						PAGES(g->offset)), g->ok);
+	KUNIT_EXPECT_EQ(test,
+			scome_geometry_ok(g->addr, g->len, PAGES(g->offset)),
+			g->ok);
 }
 
 struct place {
@@ -163,10 +164,16 @@ static unsigned long best_place(const struct place *p)
 static void place_is_the_best(struct kunit *test)
 {
 	static const unsigned long lens[] = {
-		SZ_2M, SZ_2M + SZ_4K, SZ_8M - SZ_4K, SZ_8M,
+		SZ_2M,
+		SZ_2M + SZ_4K,
+		SZ_8M - SZ_4K,
+		SZ_8M,
 	};
 	static const unsigned long phases[] = {
-		0, SZ_4K, SZ_1M, SZ_2M - SZ_4K,
+		0,
+		SZ_4K,
+		SZ_1M,
+		SZ_2M - SZ_4K,
 	};
 	unsigned int i, j, wrong = 0;
 	long below, above;
@@ -199,8 +206,8 @@ static void kernel_places_so_that_it_links(struct kunit *test)
 	unsigned int i, wrong = 0;
 
 	for (i = 0; i < 8; i++) {
-		long addr = kproc_mmap(proc, file, 0, SZ_4M + i * SZ_4K, PROT_RW,
-				       MAP_LINKED, i * SZ_4K);
+		long addr = kproc_mmap(proc, file, 0, SZ_4M + i * SZ_4K,
+				       PROT_RW, MAP_LINKED, i * SZ_4K);
 
 		KUNIT_ASSERT_GT(test, addr, 0);
 		wrong += ((addr ^ i * SZ_4K) & ~PMD_MASK) != 0;
@@ -282,8 +289,9 @@ static void offset_beyond_the_address(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, link->bias, PLACE - 3ul * SZ_1T);
 	KUNIT_EXPECT_EQ(test, scome_manager_address(link, PLACE + SZ_4K),
 			SCOME_BASE + 3ul * SZ_1T + SZ_4K);
-	KUNIT_EXPECT_EQ(test, scome_process_address(link, SCOME_BASE +
-						    3ul * SZ_1T + SZ_4K),
+	KUNIT_EXPECT_EQ(test,
+			scome_process_address(link,
+					      SCOME_BASE + 3ul * SZ_1T + SZ_4K),
 			PLACE + SZ_4K);
 	KUNIT_ASSERT_EQ(test, 0, kproc_write(proc, PLACE + SZ_2M, 5));
 	KUNIT_EXPECT_TRUE(test, kproc_linked(proc, PLACE + SZ_2M));
@@ -329,8 +337,9 @@ static void bound_of_links(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, links_listed(proc), SCOME_MAX_LINKS);
 	KUNIT_EXPECT_EQ(test, refcount_read(&unit->links), SCOME_MAX_LINKS);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&scome_nr_links), links);
-	KUNIT_EXPECT_EQ(test, kproc_mmap(proc, file, 0, SZ_2M, PROT_RW,
-					 MAP_LINKED, 0), -EOPNOTSUPP);
+	KUNIT_EXPECT_EQ(
+		test, kproc_mmap(proc, file, 0, SZ_2M, PROT_RW, MAP_LINKED, 0),
+		-EOPNOTSUPP);
 
 	/* One goes, one comes. */
 	KUNIT_ASSERT_EQ(test, 0, kproc_munmap(proc, PLACE, SZ_2M));
@@ -353,6 +362,11 @@ static void bound_lets_known_links_be_shared(struct kunit *test)
 		scome_link_put(again);
 	mmap_write_unlock(proc->mm);
 	KUNIT_EXPECT_PTR_EQ(test, again, link);
+
+	/* The same from outside: 2 MiB further in the file and in memory. */
+	kproc_link_at(test, proc, file, PLACE + SZ_2M, SZ_2M, SZ_2M);
+	KUNIT_EXPECT_PTR_EQ(test, kproc_link(test, proc, PLACE + SZ_2M), link);
+	KUNIT_EXPECT_EQ(test, links_listed(proc), SCOME_MAX_LINKS);
 }
 
 /* What changes of a mapping do. 16 MiB are linked and touched. */
@@ -363,7 +377,7 @@ struct linked {
 	struct scome_link *link;
 };
 
-#define LEN	SZ_16M
+#define LEN SZ_16M
 
 static void touch(struct kunit *test, struct kproc *proc, unsigned long len)
 {
@@ -452,8 +466,8 @@ static void unaligned_split_drops_its_range(struct kunit *test)
 {
 	struct linked l = linked_new(test);
 
-	KUNIT_ASSERT_EQ(test, 0, kproc_munmap(l.proc, PLACE + SZ_4M + SZ_1M,
-					      SZ_4K));
+	KUNIT_ASSERT_EQ(test, 0,
+			kproc_munmap(l.proc, PLACE + SZ_4M + SZ_1M, SZ_4K));
 	KUNIT_EXPECT_EQ(test, linked_ranges(l.proc), 0xfb);
 	KUNIT_EXPECT_EQ(test, scome_linked_bytes(l.proc->mm), 7 * PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, refcount_read(&l.link->vmas), 2);
@@ -467,8 +481,8 @@ static void split_over_two_tables(struct kunit *test)
 {
 	struct linked l = linked_new(test);
 
-	KUNIT_ASSERT_EQ(test, 0, kproc_munmap(l.proc, PLACE + SZ_4M + SZ_1M,
-					      SZ_4M));
+	KUNIT_ASSERT_EQ(test, 0,
+			kproc_munmap(l.proc, PLACE + SZ_4M + SZ_1M, SZ_4M));
 	KUNIT_EXPECT_EQ(test, linked_ranges(l.proc), 0xe3);
 }
 
@@ -490,8 +504,8 @@ static void trimmed_back(struct kunit *test)
 {
 	struct linked l = linked_new(test);
 
-	KUNIT_ASSERT_EQ(test, 0, kproc_munmap(l.proc, PLACE + LEN - SZ_4K,
-					      SZ_4K));
+	KUNIT_ASSERT_EQ(test, 0,
+			kproc_munmap(l.proc, PLACE + LEN - SZ_4K, SZ_4K));
 	KUNIT_EXPECT_EQ(test, linked_ranges(l.proc), 0x7f);
 	KUNIT_EXPECT_EQ(test, refcount_read(&l.link->vmas), 1);
 }
@@ -574,8 +588,8 @@ static void read_only_is_in_the_pmd(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, pmd_write(kproc_pmd(l.proc, PLACE)));
 	KUNIT_EXPECT_EQ(test, kproc_write(l.proc, PLACE, 7), -EFAULT);
 	KUNIT_EXPECT_EQ(test, kproc_read(l.proc, PLACE), 1);
-	KUNIT_ASSERT_EQ(test, 0, kproc_protect(l.proc, PLACE, LEN,
-					       VM_READ | VM_WRITE));
+	KUNIT_ASSERT_EQ(test, 0,
+			kproc_protect(l.proc, PLACE, LEN, VM_READ | VM_WRITE));
 	KUNIT_EXPECT_TRUE(test, pmd_write(kproc_pmd(l.proc, PLACE)));
 	KUNIT_EXPECT_EQ(test, kproc_write(l.proc, PLACE, 7), 0);
 }
@@ -636,8 +650,9 @@ static void protecting_a_page_drops_its_range(struct kunit *test)
 {
 	struct linked l = linked_new(test);
 
-	KUNIT_ASSERT_EQ(test, 0, kproc_protect(l.proc, PLACE + SZ_4M + SZ_1M,
-					       SZ_4K, VM_READ));
+	KUNIT_ASSERT_EQ(test, 0,
+			kproc_protect(l.proc, PLACE + SZ_4M + SZ_1M, SZ_4K,
+				      VM_READ));
 	KUNIT_EXPECT_EQ(test, linked_ranges(l.proc), 0xfb);
 	KUNIT_EXPECT_EQ(test, refcount_read(&l.link->vmas), 3);
 	KUNIT_EXPECT_EQ(test, kproc_write(l.proc, PLACE + SZ_4M + SZ_1M, 7),
@@ -645,8 +660,9 @@ static void protecting_a_page_drops_its_range(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kproc_write(l.proc, PLACE + SZ_4M, 7), 0);
 
 	/* Back: one mapping, one link, all of it. */
-	KUNIT_ASSERT_EQ(test, 0, kproc_protect(l.proc, PLACE + SZ_4M + SZ_1M,
-					       SZ_4K, VM_READ | VM_WRITE));
+	KUNIT_ASSERT_EQ(test, 0,
+			kproc_protect(l.proc, PLACE + SZ_4M + SZ_1M, SZ_4K,
+				      VM_READ | VM_WRITE));
 	KUNIT_EXPECT_EQ(test, refcount_read(&l.link->vmas), 1);
 	KUNIT_EXPECT_EQ(test, kproc_read(l.proc, PLACE + SZ_4M), 7);
 	KUNIT_EXPECT_EQ(test, linked_ranges(l.proc), 0xff);
@@ -757,6 +773,28 @@ static void odd_move_leaves(struct kunit *test)
 	vm_area_free(vma);
 }
 
+/* Shows: SCM-10 */
+static void move_beyond_the_window_leaves(struct kunit *test)
+{
+	struct linked l = linked_new(test);
+	struct leave *leave = watch_leave(test);
+	struct vm_area_struct *vma = copy(test, l.proc);
+
+	/* All that a manager can map, then a page more. */
+	mmap_write_lock(l.proc->mm);
+	vma->vm_end = vma->vm_start + SCOME_SPAN;
+	scome_vma_moved(vma);
+	KUNIT_EXPECT_TRUE(test, vma_scome(vma));
+	vma->vm_end += SZ_4K;
+	scome_vma_moved(vma);
+	mmap_write_unlock(l.proc->mm);
+	KUNIT_EXPECT_FALSE(test, vma_scome(vma));
+	KUNIT_EXPECT_EQ(test, leave->count, 1);
+	KUNIT_EXPECT_EQ(test, leave->cause, SCOME_LEAVE_SPAN);
+	KUNIT_EXPECT_EQ(test, refcount_read(&l.link->vmas), 1);
+	vm_area_free(vma);
+}
+
 static void fork_into(struct vm_area_struct *vma, struct kproc *child)
 {
 	mmap_write_lock(child->mm);
@@ -807,9 +845,9 @@ static void fork_without_room_leaves(struct kunit *test)
 /* Leaving */
 
 static const enum scome_cause causes[] = {
-	SCOME_LEAVE_MLOCK, SCOME_LEAVE_USERFAULTFD, SCOME_LEAVE_PKEY,
-	SCOME_LEAVE_NOTIFIER, SCOME_LEAVE_SOFT_DIRTY, SCOME_LEAVE_MREMAP,
-	SCOME_LEAVE_NOMEM,
+	SCOME_LEAVE_MLOCK,    SCOME_LEAVE_USERFAULTFD, SCOME_LEAVE_PKEY,
+	SCOME_LEAVE_NOTIFIER, SCOME_LEAVE_SOFT_DIRTY,  SCOME_LEAVE_MREMAP,
+	SCOME_LEAVE_NOMEM,    SCOME_LEAVE_SPAN,
 };
 
 static void cause_name(const enum scome_cause *cause, char *name)
@@ -824,7 +862,7 @@ static long do_leave(struct kproc *proc, void *arg)
 	const enum scome_cause *cause = arg;
 
 	mmap_write_lock(proc->mm);
-	scome_leave(vma_lookup(proc->mm, PLACE), *cause);
+	__scome_leave(vma_lookup(proc->mm, PLACE), *cause);
 	mmap_write_unlock(proc->mm);
 	return 0;
 }
@@ -850,9 +888,6 @@ static void leaves_for(struct kunit *test)
 	/* An ordinary mapping of the same file, and it stays one. */
 	KUNIT_EXPECT_EQ(test, kproc_read(l.proc, PLACE + SZ_4M), SZ_4M + 1);
 	KUNIT_EXPECT_EQ(test, linked_ranges(l.proc), 0);
-	/* Leaving twice is nothing. */
-	kproc_run(l.proc, do_leave, &cause);
-	KUNIT_EXPECT_EQ(test, leave->count, 1);
 }
 
 /* Shows: SCM-6 */
@@ -890,6 +925,9 @@ static void whole_mm_leaves(struct kunit *test)
 	kproc_run(l.proc, do_leave_all, NULL);
 	KUNIT_EXPECT_EQ(test, leave->count, 3);
 	KUNIT_EXPECT_EQ(test, l.proc->mm->scome->nr_links, 0);
+	/* Leaving twice is nothing. */
+	kproc_run(l.proc, do_leave_all, NULL);
+	KUNIT_EXPECT_EQ(test, leave->count, 3);
 }
 
 static long do_leave_manager(struct kproc *proc, void *arg)
@@ -913,7 +951,7 @@ static void manager_does_not_leave(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, linked_ranges(l.proc), 0xff);
 }
 
-static const struct mmu_notifier_ops notifier_ops = { };
+static const struct mmu_notifier_ops notifier_ops = {};
 
 static long do_register(struct kproc *proc, void *notifier)
 {
@@ -926,7 +964,7 @@ static long do_unregister(struct kproc *proc, void *notifier)
 	return 0;
 }
 
-/* Shows: SCM-20 */
+/* Shows: SCM-6 */
 static void notifier_leaves(struct kunit *test)
 {
 	struct linked l = linked_new(test);
@@ -940,8 +978,10 @@ static void notifier_leaves(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, leave->count, 1);
 	KUNIT_EXPECT_EQ(test, leave->cause, SCOME_LEAVE_NOTIFIER);
 	/* It would not hear of what happens in a unit. */
-	KUNIT_EXPECT_EQ(test, kproc_mmap(l.proc, l.file, 0, SZ_2M, PROT_RW,
-					 MAP_LINKED, 0), -EOPNOTSUPP);
+	KUNIT_EXPECT_EQ(test,
+			kproc_mmap(l.proc, l.file, 0, SZ_2M, PROT_RW,
+				   MAP_LINKED, 0),
+			-EOPNOTSUPP);
 	kproc_run(l.proc, do_unregister, notifier);
 }
 
@@ -951,13 +991,62 @@ static void protection_key_leaves(struct kunit *test)
 	struct linked l = linked_new(test);
 	struct leave *leave = watch_leave(test);
 	struct kproc_protect p = {
-		.start = PLACE, .end = PLACE + LEN, .set = VM_PKEY_BIT0,
+		.start = PLACE,
+		.end = PLACE + LEN,
+		.set = VM_PKEY_BIT0,
 	};
 
 	KUNIT_ASSERT_EQ(test, 0, kproc_run(l.proc, kproc_do_protect, &p));
 	KUNIT_EXPECT_EQ(test, leave->count, 1);
 	KUNIT_EXPECT_EQ(test, leave->cause, SCOME_LEAVE_PKEY);
 	KUNIT_EXPECT_EQ(test, linked_ranges(l.proc), 0);
+}
+
+struct part {
+	const char *name;
+	unsigned long start;
+	unsigned long end;
+	unsigned int linked;
+	unsigned int vmas;
+};
+
+static const struct part parts[] = {
+	{ "the front", 0, SZ_4M, 0xfc, 1 },
+	{ "the back", LEN - SZ_4M, LEN, 0x3f, 1 },
+	{ "the middle", SZ_4M, SZ_8M, 0xf3, 2 },
+	{ "a page", SZ_4M + SZ_1M, SZ_4M + SZ_1M + SZ_4K, 0xfb, 2 },
+	{ "a page in front", 0, SZ_4K, 0xfe, 1 },
+	{ "a page at the back", LEN - SZ_4K, LEN, 0x7f, 1 },
+	{ "parts of two tables", SZ_4M + SZ_1M, SZ_8M + SZ_1M, 0xe3, 2 },
+};
+
+static void part_name(const struct part *part, char *name)
+{
+	strscpy(name, part->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(parts, parts, part_name);
+
+/* Shows: SCM-6, SCM-15 */
+static void part_leaves(struct kunit *test)
+{
+	const struct part *part = test->param_value;
+	struct linked l = linked_new(test);
+	struct leave *leave = watch_leave(test);
+	struct kproc_protect p = {
+		.start = PLACE + part->start,
+		.end = PLACE + part->end,
+		.set = VM_PKEY_BIT0,
+	};
+
+	KUNIT_ASSERT_EQ(test, 0, kproc_run(l.proc, kproc_do_protect, &p));
+	KUNIT_EXPECT_EQ(test, leave->count, 1);
+	KUNIT_EXPECT_EQ(test, leave->start, PLACE + part->start);
+	KUNIT_EXPECT_EQ(test, leave->end, PLACE + part->end);
+	KUNIT_EXPECT_FALSE(test,
+			   vma_scome(kproc_vma(l.proc, PLACE + part->start)));
+	KUNIT_EXPECT_EQ(test, refcount_read(&l.link->vmas), part->vmas);
+	KUNIT_EXPECT_EQ(test, linked_ranges(l.proc), part->linked);
 }
 
 /* Shows: SCM-5 */
@@ -1020,9 +1109,10 @@ KUNIT_ARRAY_PARAM(intervals, intervals, interval_name);
 static struct vm_area_struct *vma_of(struct kunit *test, unsigned long start,
 				     unsigned long end, bool linked)
 {
-	struct vm_area_struct *vma = kunit_kzalloc(test, sizeof(*vma),
-						   GFP_KERNEL);
-	struct scome_link *link = kunit_kzalloc(test, sizeof(*link), GFP_KERNEL);
+	struct vm_area_struct *vma =
+		kunit_kzalloc(test, sizeof(*vma), GFP_KERNEL);
+	struct scome_link *link =
+		kunit_kzalloc(test, sizeof(*link), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, vma);
 	KUNIT_ASSERT_NOT_NULL(test, link);
@@ -1046,9 +1136,10 @@ static void rmap_interval(struct kunit *test)
 /* Shows: SCM-6 */
 static void aligned_is_hidden(struct kunit *test)
 {
-	KUNIT_EXPECT_TRUE(test, scome_rmap_hidden(vma_of(test, 0, SZ_2M, true)));
-	KUNIT_EXPECT_FALSE(test, scome_rmap_hidden(vma_of(test, 0, SZ_2M,
-							  false)));
+	KUNIT_EXPECT_TRUE(test,
+			  scome_rmap_hidden(vma_of(test, 0, SZ_2M, true)));
+	KUNIT_EXPECT_FALSE(test,
+			   scome_rmap_hidden(vma_of(test, 0, SZ_2M, false)));
 }
 
 struct covered {
@@ -1095,8 +1186,7 @@ static unsigned int rmap_finds(struct file *file, struct mm_struct *mm,
 
 	i_mmap_lock_read(mapping);
 	vma_interval_tree_foreach(vma, &mapping->i_mmap, PAGES(start),
-				  PAGES(end) - 1)
-		n += vma->vm_mm == mm;
+				  PAGES(end) - 1) n += vma->vm_mm == mm;
 	i_mmap_unlock_read(mapping);
 	return n;
 }
@@ -1118,11 +1208,13 @@ static void rmap_has_the_tail(struct kunit *test)
 {
 	struct linked l = linked_new(test);
 
-	KUNIT_ASSERT_EQ(test, 0, kproc_munmap(l.proc, PLACE + LEN - SZ_4K,
-					      SZ_4K));
-	KUNIT_EXPECT_EQ(test, rmap_finds(l.file, l.proc->mm, 0, LEN - SZ_2M), 0);
-	KUNIT_EXPECT_EQ(test, rmap_finds(l.file, l.proc->mm, LEN - SZ_2M,
-					 LEN - SZ_4K), 1);
+	KUNIT_ASSERT_EQ(test, 0,
+			kproc_munmap(l.proc, PLACE + LEN - SZ_4K, SZ_4K));
+	KUNIT_EXPECT_EQ(test, rmap_finds(l.file, l.proc->mm, 0, LEN - SZ_2M),
+			0);
+	KUNIT_EXPECT_EQ(
+		test, rmap_finds(l.file, l.proc->mm, LEN - SZ_2M, LEN - SZ_4K),
+		1);
 	KUNIT_EXPECT_EQ(test, rmap_finds(l.file, l.proc->mm, LEN - SZ_4K, LEN),
 			0);
 }
@@ -1147,8 +1239,8 @@ static void rmap_follows_a_split_and_a_merge(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rmap_finds(l.file, l.proc->mm, 0, LEN), 2);
 	KUNIT_EXPECT_EQ(test, rmap_finds(l.file, l.proc->mm, 0, SZ_4M), 0);
 	KUNIT_EXPECT_EQ(test, rmap_finds(l.file, l.proc->mm, SZ_4M, hole), 1);
-	KUNIT_EXPECT_EQ(test, rmap_finds(l.file, l.proc->mm, hole,
-					 hole + SZ_4M), 0);
+	KUNIT_EXPECT_EQ(test,
+			rmap_finds(l.file, l.proc->mm, hole, hole + SZ_4M), 0);
 	kproc_link_at(test, l.proc, l.file, PLACE + hole, SZ_4M, hole);
 	KUNIT_EXPECT_EQ(test, rmap_finds(l.file, l.proc->mm, 0, LEN), 0);
 }
@@ -1163,7 +1255,8 @@ static void rmap_has_who_left(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rmap_finds(l.file, l.proc->mm, 0, SZ_4K), 1);
 	KUNIT_EXPECT_EQ(test, rmap_finds(l.file, l.proc->mm, LEN - SZ_4K, LEN),
 			1);
-	KUNIT_EXPECT_EQ(test, rmap_finds(l.file, l.proc->mm, LEN, FILE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, rmap_finds(l.file, l.proc->mm, LEN, FILE_SIZE),
+			0);
 }
 
 /* Shows: SCM-6 */
@@ -1211,6 +1304,7 @@ static struct kunit_case scome_link_cases[] = {
 	KUNIT_CASE(copy_counts),
 	KUNIT_CASE(move_keeps_by_another_link),
 	KUNIT_CASE(odd_move_leaves),
+	KUNIT_CASE(move_beyond_the_window_leaves),
 	KUNIT_CASE(fork_links_the_child),
 	KUNIT_CASE(fork_without_room_leaves),
 	KUNIT_CASE_PARAM(leaves_for, causes_gen_params),
@@ -1219,6 +1313,7 @@ static struct kunit_case scome_link_cases[] = {
 	KUNIT_CASE(manager_does_not_leave),
 	KUNIT_CASE(notifier_leaves),
 	KUNIT_CASE(protection_key_leaves),
+	KUNIT_CASE_PARAM(part_leaves, parts_gen_params),
 	KUNIT_CASE(sole_user_is_told),
 	KUNIT_CASE_PARAM(rmap_interval, intervals_gen_params),
 	KUNIT_CASE(aligned_is_hidden),
