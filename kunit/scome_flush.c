@@ -47,10 +47,12 @@ static void spin_read(struct spinner *s)
 
 	for (i = 0; i < SPIN_PLACES; i++) {
 		void __user *place = (void __user *)s->place[i];
+		long ret;
 
-		if (place)
-			s->result[i] = copy_from_user_nofault(&word, place,
-							      sizeof(word));
+		if (!place)
+			continue;
+		ret = copy_from_user_nofault(&word, place, sizeof(word));
+		WRITE_ONCE(s->result[i], ret);
 	}
 }
 
@@ -639,10 +641,10 @@ static void running_reader_loses_the_page(struct kunit *test)
 	struct kproc *proc = linked_to(test, file);
 	struct spinner *s = spin_at(test, proc, SPIN_RUNNING, PLACE, 0);
 
-	KUNIT_ASSERT_EQ(test, s->result[0], 0);
+	KUNIT_ASSERT_EQ(test, READ_ONCE(s->result[0]), 0);
 	unmap(file, 0, SZ_4K);
 	spin_round(test, s);
-	KUNIT_EXPECT_EQ(test, s->result[0], -EFAULT);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(s->result[0]), -EFAULT);
 }
 
 /* Shows: SCM-10 */
@@ -659,12 +661,12 @@ static void reader_loses_both_places(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, kproc_write(proc, first, 1));
 	KUNIT_ASSERT_EQ(test, 1, kproc_read(proc, second));
 	s = spin_at(test, proc, SPIN_RUNNING, first, second);
-	KUNIT_ASSERT_EQ(test, s->result[0], 0);
-	KUNIT_ASSERT_EQ(test, s->result[1], 0);
+	KUNIT_ASSERT_EQ(test, READ_ONCE(s->result[0]), 0);
+	KUNIT_ASSERT_EQ(test, READ_ONCE(s->result[1]), 0);
 	unmap(file, SZ_2M + SZ_4K, SZ_4K);
 	spin_round(test, s);
-	KUNIT_EXPECT_EQ(test, s->result[0], -EFAULT);
-	KUNIT_EXPECT_EQ(test, s->result[1], -EFAULT);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(s->result[0]), -EFAULT);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(s->result[1]), -EFAULT);
 }
 
 /* Shows: SCM-6 */
@@ -680,14 +682,14 @@ static void reader_loses_a_large_range(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, 0,
 				kproc_write(proc, PLACE + i * SZ_4K, 1));
 	s = spin_at(test, proc, SPIN_RUNNING, PLACE, PLACE + 99 * SZ_4K);
-	KUNIT_ASSERT_EQ(test, s->result[0], 0);
-	KUNIT_ASSERT_EQ(test, s->result[1], 0);
+	KUNIT_ASSERT_EQ(test, READ_ONCE(s->result[0]), 0);
+	KUNIT_ASSERT_EQ(test, READ_ONCE(s->result[1]), 0);
 	unmap(file, 0, SZ_2M);
 	spin_round(test, s);
 	/* Too many for one by one. */
 	KUNIT_EXPECT_EQ(test, sd->end, ULONG_MAX);
-	KUNIT_EXPECT_EQ(test, s->result[0], -EFAULT);
-	KUNIT_EXPECT_EQ(test, s->result[1], -EFAULT);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(s->result[0]), -EFAULT);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(s->result[1]), -EFAULT);
 }
 
 /* Shows: SCM-6 */
@@ -698,12 +700,12 @@ static void lazy_reader_finds_out(struct kunit *test)
 	struct shootdown *sd = watch_shootdown(test, unit_of(test, proc)->id);
 	struct spinner *s = spin_at(test, proc, SPIN_LAZY, PLACE, 0);
 
-	KUNIT_ASSERT_EQ(test, s->result[0], 0);
+	KUNIT_ASSERT_EQ(test, READ_ONCE(s->result[0]), 0);
 	unmap(file, 0, SZ_4K);
 	/* Nobody was told, and yet it does not read what has gone. */
 	KUNIT_EXPECT_EQ(test, sd->cpus, 0);
 	spin_end(s);
-	KUNIT_EXPECT_EQ(test, s->result[0], -EFAULT);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(s->result[0]), -EFAULT);
 }
 
 static int scome_flush_init(struct kunit *test)
