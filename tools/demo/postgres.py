@@ -165,7 +165,7 @@ class Server:
             "buffers_kb": max(fields["Size"] for fields in maps),
             "rss_kb": sorted(fields["Rss"] for fields in maps)[len(maps) // 2],
             "unit_tables": scome_tables() - self.tables_before,
-            "linked_backends": sum("sl" in fields["VmFlags"] for fields in maps),
+            "linked_backends": sum("sp" in fields["VmFlags"] for fields in maps),
             "linked_kb": sum(fields.get("SharedPT", 0) for fields in maps),
             "shared_pagetable_bytes": None,
         }

@@ -362,10 +362,13 @@ static void round_of(const struct settings *settings, unsigned int number,
 	if (settings->cgroup) {
 		reclaim_ns = reclaim(settings->cgroup, settings->size / 2,
 				     &reclaimed);
-		for (unsigned int i = 0; i < settings->processes; i++) {
+		/* the first brings everything back in, the others all at once */
+		order(&processes[0]);
+		collect(&processes[0], &byte, 1);
+		for (unsigned int i = 1; i < settings->processes; i++)
 			order(&processes[i]);
+		for (unsigned int i = 1; i < settings->processes; i++)
 			collect(&processes[i], &byte, 1);
-		}
 	}
 
 	start = now_ns();

@@ -180,6 +180,45 @@ SCENARIO(mremap_over_linked, "SCM-6,SCM-16")
 	must(s, "file", sum_all(map, SIZE), stamp_sum(0, SIZE));
 }
 
+/* units end at 64 TiB of file: what grows over that end leaves */
+static void grow_beyond_span(struct side *s, int flags)
+{
+	const off_t offset = 64 * 1024 * GIB - RANGE;
+	int fd = memory_file(65 * 1024 * GIB);
+	char *place = free_space(4 * RANGE), *map;
+	const off_t holes[] = { offset, offset + RANGE };
+
+	map = mmap(place, RANGE, RW,
+		   MAP_FIXED | (s->linked ? MAP_PT : MAP_SHARED), fd, offset);
+	NEED(map == place);
+	set_word(map, 1);
+	links(s, "links_before", map, "1");
+	if (flags)
+		NEED(mmap(place + RANGE, PAGE, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+			  0) == place + RANGE);
+	map = mremap(map, RANGE, 2 * RANGE, flags);
+	must(s, "mremap", map == MAP_FAILED ? errno : 0, 0);
+	must(s, "kept", word(map), 1);
+	stamp_all(map, 2 * RANGE);
+	links(s, "links", map, "00");
+	for (unsigned int i = 0; i < 2; i++)
+		NEED(!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				holes[i], RANGE));
+	must(s, "punched", sum_all(map, 2 * RANGE), 0);
+	must(s, "munmap", err(munmap(map, 2 * RANGE)), 0);
+}
+
+SCENARIO(mremap_grow_beyond_span, "SCM-3,SCM-6")
+{
+	grow_beyond_span(s, 0);
+}
+
+SCENARIO(mremap_move_beyond_span, "SCM-3,SCM-6")
+{
+	grow_beyond_span(s, MREMAP_MAYMOVE);
+}
+
 SCENARIO(mremap_misuse, "SCM-6")
 {
 	int fd = stamped_file(SIZE);
