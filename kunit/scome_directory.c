@@ -484,6 +484,8 @@ struct failure {
 	struct kprobe probe;
 	struct task_struct *task;
 	unsigned long value;
+	/* Calls that are let through. */
+	unsigned int skip;
 	unsigned int hits;
 };
 
@@ -491,8 +493,12 @@ static int failure_now(struct kprobe *probe, struct pt_regs *regs)
 {
 	struct failure *failure = container_of(probe, struct failure, probe);
 
-	if (current != failure->task)
+	if (current != failure->task || failure->hits)
 		return 0;
+	if (failure->skip) {
+		failure->skip--;
+		return 0;
+	}
 	failure->hits++;
 	regs_set_return_value(regs, failure->value);
 	regs->ip = (unsigned long)scome_kunit_return;
@@ -531,22 +537,25 @@ static struct failure *fail(struct kunit *test, struct kproc *proc,
 }
 
 struct step {
+	const char *name;
 	const char *function;
+	unsigned int skip;
 	long value;
 	long error;
 };
 
 static const struct step steps[] = {
-	{ "dentry_open", -ENFILE, -ENFILE },
-	{ "scome_mm_alloc", 0, -ENOMEM },
-	{ "mm_alloc", 0, -ENOMEM },
-	{ "vm_area_alloc", 0, -ENOMEM },
-	{ "insert_vm_struct", -ENOMEM, -ENOMEM },
+	{ "open", "dentry_open", 0, -ENFILE, -ENFILE },
+	{ "unit", "__kmalloc_cache_noprof", 0, 0, -ENOMEM },
+	{ "side structure", "__kmalloc_cache_noprof", 1, 0, -ENOMEM },
+	{ "mm", "mm_alloc", 0, 0, -ENOMEM },
+	{ "vma", "vm_area_alloc", 0, 0, -ENOMEM },
+	{ "insert", "insert_vm_struct", 0, -ENOMEM, -ENOMEM },
 };
 
 static void step_name(const struct step *step, char *name)
 {
-	strscpy(name, step->function, KUNIT_PARAM_DESC_SIZE);
+	strscpy(name, step->name, KUNIT_PARAM_DESC_SIZE);
 }
 
 KUNIT_ARRAY_PARAM(steps, steps, step_name);
@@ -572,6 +581,7 @@ static void failed_step_leaves_nothing(struct kunit *test)
 	struct failure *failure;
 
 	failure = fail(test, proc, step->function, step->value);
+	failure->skip = step->skip;
 	KUNIT_EXPECT_EQ(test, kproc_run(proc, do_get, file), step->error);
 	kunit_release_action(test, failure_end, failure);
 	flush_delayed_fput();
@@ -602,6 +612,30 @@ static void failed_create_fails_mmap(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, kproc_vma(proc, PLACE));
 	KUNIT_EXPECT_EQ(test, totals_now().links, before.links);
 	KUNIT_EXPECT_EQ(test, mapping_deny_writable(file->f_mapping), 0);
+}
+
+/* Shows: SCM-2 */
+static void failed_link_fails_mmap(struct kunit *test)
+{
+	struct file *file = kfile_new(test, FILE_SIZE);
+	struct kproc *first = kproc_new(test, 0);
+	struct kproc *second = kproc_new(test, 0);
+	struct totals before;
+	struct failure *failure;
+
+	kproc_link_at(test, first, file, PLACE, SZ_4M, 0);
+	before = totals_now();
+	failure = fail(test, second, "scome_mm_alloc", 0);
+	KUNIT_EXPECT_EQ(test,
+			kproc_mmap(second, file, PLACE, SZ_4M, PROT_RW,
+				   MAP_LINKED | MAP_FIXED, 0),
+			-ENOMEM);
+	kunit_release_action(test, failure_end, failure);
+	KUNIT_EXPECT_EQ(test, failure->hits, 1);
+	KUNIT_EXPECT_NULL(test, kproc_vma(second, PLACE));
+	KUNIT_EXPECT_EQ(test, totals_now().links, before.links);
+	KUNIT_EXPECT_EQ(
+		test, refcount_read(&kproc_unit(test, first, PLACE)->links), 1);
 }
 
 /* Shows: SCM-2 */
@@ -659,6 +693,7 @@ static struct kunit_case scome_directory_cases[] = {
 	KUNIT_CASE(other_file_never_gets_there),
 	KUNIT_CASE_PARAM(failed_step_leaves_nothing, steps_gen_params),
 	KUNIT_CASE(failed_create_fails_mmap),
+	KUNIT_CASE(failed_link_fails_mmap),
 	KUNIT_CASE(failed_create_is_nothing_to_who_did_not_ask),
 	{}
 };
