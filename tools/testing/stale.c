@@ -94,7 +94,7 @@ static void started(struct side *s, struct spinner *spinner)
 {
 	while (!spinner->window->ready)
 		sched_yield();
-	must(s, "spinner_linked", spinner->window->linked, s->linked);
+	must(s, "as_its_side", spinner->window->linked == s->linked, 1);
 	wait_turns(spinner->window, SOON);
 }
 
