@@ -21,7 +21,7 @@ import time
 
 CONNECTIONS = 100
 PAIRS = 5
-TPS_SECONDS = 3
+TPS_TRANSACTIONS = 60
 WATCH_SECONDS = 6
 MIN_BYTES = "16M"
 SCOME = pathlib.Path("/sys/kernel/mm/scome")
@@ -117,16 +117,17 @@ class Server:
     def postmaster(self):
         return int((self.data / "postmaster.pid").read_text().split()[0])
 
-    def pgbench(self, seconds):
+    def pgbench(self, *length):
         # select-only, vacuum left out, planned once per connection
         return subprocess.Popen(
             [f"{self.bindir}/pgbench", "-h", "/run/postgres", "-p", str(self.port), "-U",
-             "postgres", "-S", "-n", "-M", "prepared", "-c", str(CONNECTIONS), "-j", "2", "-T",
-             str(seconds), "postgres"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+             "postgres", "-S", "-n", "-M", "prepared", "-c", str(CONNECTIONS), "-j", "2", *length,
+             "postgres"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def tps(self):
-        bench = self.pgbench(TPS_SECONDS)
-        output, errors = bench.communicate(timeout=120)
+        # a number of transactions: time would begin before the last connection is there
+        bench = self.pgbench("-t", str(TPS_TRANSACTIONS))
+        output, errors = bench.communicate(timeout=300)
         found = re.search(r"^tps = ([0-9.]+)", output, re.M)
         if bench.returncode or not found:
             sys.exit(f"postgres: pgbench on the {self.name} server: {errors or output}")
@@ -140,7 +141,7 @@ class Server:
 
     def tables(self, during=None):
         """Page tables while every connection is up and has read for a while."""
-        bench = self.pgbench(3600)
+        bench = self.pgbench("-T", "3600")
         try:
             deadline = time.monotonic() + 120
             while len(self.backends()) < CONNECTIONS:
