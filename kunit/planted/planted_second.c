@@ -13,11 +13,9 @@ static void fails(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, hweight32(0x400001), 1);
 }
 
-static struct kunit_case planted_second_cases[] = {
-	KUNIT_CASE(holds),
-	KUNIT_CASE(fails),
-	{}
-};
+static struct kunit_case planted_second_cases[] = { KUNIT_CASE(holds),
+						    KUNIT_CASE(fails),
+						    {} };
 
 static struct kunit_suite planted_second_suite = {
 	.name = "planted_second",
