@@ -30,9 +30,7 @@ def touch_metrics(rounds):
     how = {
         "pagetable_bytes": "VmPTE that the mapping adds, all processes, and the unit's own tables",
         "minor_faults": "second and later processes, median process",
-        "touch_ns": "mmap, a read in each page of three quarters, a write in each of the last; "
-                    "second and later processes, median process",
-        "read_ns": "the reads of touch_ns alone; an emulator needs most of it to fill its own TLB",
+        "touch_ns": "mmap and one read a page, second and later processes, median process",
         "exit_ns": "SIGKILL of all until all are reaped, per process",
         "reclaim_ns": "half of the file through memory.reclaim into zram",
     }

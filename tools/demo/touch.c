@@ -41,7 +41,6 @@ struct report {
 	int64_t own_bytes;
 	int64_t faults;
 	int64_t touch_ns;
-	int64_t read_ns;
 	int64_t upper_tables;
 	int64_t linked_bytes;
 };
@@ -155,21 +154,6 @@ static void touch_all(const volatile char *map, size_t size)
 		(void)map[at];
 }
 
-/*
- * The measured touch: the first three quarters are read, the last is written, a
- * word a page. Fault-around helps the reads only.
- */
-static void touch_mixed(volatile char *map, size_t size, int64_t *read_ns)
-{
-	size_t border = size / 4 * 3;
-	int64_t start = now_ns();
-
-	touch_all(map, border);
-	*read_ns = now_ns() - start;
-	for (size_t at = border; at < size; at += PAGE_BYTES)
-		*(volatile uint64_t *)(map + at + PAGE_BYTES / 2) = at;
-}
-
 static void fill(char *map, size_t size)
 {
 	/* differs from page to page, so that swap has to keep every one */
@@ -235,7 +219,7 @@ child(const struct settings *settings, bool linked, bool first, int fd,
 		fail("mmap: %s", strerror(errno));
 	if (first)
 		fill(map, settings->size);
-	touch_mixed(map, settings->size, &report.read_ns);
+	touch_all(map, settings->size);
 	report.touch_ns = now_ns() - start;
 	report.faults = minor_faults() - faults;
 	report.own_bytes = kb_line("/proc/self/status", "VmPTE:") - own;
@@ -329,7 +313,6 @@ static void round_of(const struct settings *settings, unsigned int number,
 	struct process *processes =
 		calloc(settings->processes, sizeof(*processes));
 	int64_t *faults = calloc(settings->processes, sizeof(*faults));
-	int64_t *reads = calloc(settings->processes, sizeof(*reads));
 	int64_t own = 0, upper = 0, tables, all_tables, reclaimed = 0,
 		reclaim_ns = 0;
 	int64_t linked_bytes = 0, start, exit_ns, floor;
@@ -337,7 +320,7 @@ static void round_of(const struct settings *settings, unsigned int number,
 	char byte;
 	int fd;
 
-	if (!processes || !faults || !reads)
+	if (!processes || !faults)
 		fail("out of memory");
 	fd = memfd_create("demo", MFD_CLOEXEC);
 	if (fd < 0 || ftruncate(fd, settings->size))
@@ -359,12 +342,8 @@ static void round_of(const struct settings *settings, unsigned int number,
 			printf("%s%" PRId64, i > 1 ? ", " : "",
 			       report.touch_ns);
 			faults[i - 1] = report.faults;
-			reads[i - 1] = report.read_ns;
 		}
 	}
-	printf("], \"read_ns\": [");
-	for (unsigned int i = 1; i < settings->processes; i++)
-		printf("%s%" PRId64, i > 1 ? ", " : "", reads[i - 1]);
 	printf("], \"minor_faults\": [");
 	for (unsigned int i = 1; i < settings->processes; i++)
 		printf("%s%" PRId64, i > 1 ? ", " : "", faults[i - 1]);
@@ -418,7 +397,6 @@ static void round_of(const struct settings *settings, unsigned int number,
 	close(fd);
 	free(processes);
 	free(faults);
-	free(reads);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
