@@ -21,8 +21,8 @@ import time
 
 CONNECTIONS = 100
 PAIRS = 5
-TPS_TRANSACTIONS = 60
-WATCH_SECONDS = 6
+TPS_TRANSACTIONS = 40
+WATCH_SECONDS = 5
 MIN_BYTES = "16M"
 SCOME = pathlib.Path("/sys/kernel/mm/scome")
 PINNED = pathlib.Path("/sys/fs/bpf/mmscope")
