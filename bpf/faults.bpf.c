@@ -65,25 +65,6 @@ static __always_inline bool comm_passes(const char *comm)
 	return true;
 }
 
-static __always_inline struct fault_histogram *
-histogram_of(struct fault_totals *t, enum fault_kind kind)
-{
-	switch (kind) {
-	case FAULT_ANON:
-		return &t->anon;
-	case FAULT_FILE:
-		return &t->file;
-	case FAULT_SHMEM:
-		return &t->shmem;
-	case FAULT_HUGETLB:
-		return &t->hugetlb;
-	case FAULT_LINKED:
-		return &t->linked;
-	default:
-		return &t->other;
-	}
-}
-
 static __always_inline __u32 log2_slot(__u64 ns)
 {
 	__u32 slot = 0;
@@ -155,7 +136,7 @@ int BPF_PROG(mm_fault_done, unsigned long address, unsigned int flags, int kind,
 	t = bpf_map_lookup_elem(&totals, &index);
 	if (!t)
 		return 0;
-	h = histogram_of(t, key.kind);
+	h = fault_histogram_of(t, key.kind);
 	account(&h->counts, flags, result, latency_ns);
 	if (histogram_on) {
 		slot = log2_slot(latency_ns);

@@ -82,6 +82,26 @@ struct fault_totals {
 	__u64 lost;
 };
 
+/* Where the totals keep a kind; here, so that both sides agree. */
+static inline __attribute__((always_inline)) struct fault_histogram *
+fault_histogram_of(struct fault_totals *t, enum fault_kind kind)
+{
+	switch (kind) {
+	case FAULT_ANON:
+		return &t->anon;
+	case FAULT_FILE:
+		return &t->file;
+	case FAULT_SHMEM:
+		return &t->shmem;
+	case FAULT_HUGETLB:
+		return &t->hugetlb;
+	case FAULT_LINKED:
+		return &t->linked;
+	default:
+		return &t->other;
+	}
+}
+
 /**
  * struct scome_totals - what happened to shared leaf tables meanwhile
  * @links: PMD entries that were pointed at a shared leaf table

@@ -18,7 +18,7 @@
 #include "faults.skel.h"
 #include "json.h"
 #include "kernel.h"
-#include "mmscope.h"
+#include "message.h"
 
 struct check {
 	const char *name;
@@ -73,15 +73,10 @@ static void check_tracepoint(struct check *c, const struct btf *btf)
 
 static void check_scome(struct check *c, const struct btf *btf)
 {
-	static const char *const names[] = {
-		"scome_unit_create", "scome_unit_retire", "scome_link",
-		"scome_unlink",	     "scome_leave",	  "scome_fault",
-		"scome_shootdown",
-	};
 	size_t i, n = 0;
 
-	for (i = 0; i < sizeof(names) / sizeof(*names); i++)
-		n += btf && kernel_has_tracepoint(btf, names[i]);
+	for (i = 0; scome_tracepoints[i]; i++)
+		n += btf && kernel_has_tracepoint(btf, scome_tracepoints[i]);
 	c->ok = n == i;
 	snprintf(c->found, sizeof(c->found), "%zu of %zu present", n, i);
 }
@@ -223,7 +218,7 @@ int doctor_main(int argc, char **argv)
 
 	argp_parse(&parser, argc, argv, 0, NULL, NULL);
 	if (as_json)
-		report_json();
+		message_json();
 	libbpf_set_print(NULL);
 	btf = kernel_btf();
 	check_btf(&checks[0], btf);

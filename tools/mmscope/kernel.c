@@ -27,6 +27,22 @@ bool kernel_has_tracepoint(const struct btf *btf, const char *name)
 	return btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0;
 }
 
+const char *const scome_tracepoints[] = {
+	"scome_unit_create", "scome_unit_retire",
+	"scome_link",	     "scome_unlink",
+	"scome_leave",	     "scome_fault",
+	"scome_shootdown",   NULL,
+};
+
+const char *kernel_lacks_scome(const struct btf *btf)
+{
+	const char *const *name = scome_tracepoints;
+
+	while (*name && kernel_has_tracepoint(btf, *name))
+		name++;
+	return *name;
+}
+
 const char *kernel_release(void)
 {
 	static struct utsname uts;

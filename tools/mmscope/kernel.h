@@ -16,6 +16,12 @@ struct btf *kernel_btf(void);
 /** kernel_has_tracepoint() - can a tp_btf program attach to @name? */
 bool kernel_has_tracepoint(const struct btf *btf, const char *name);
 
+/* The tracepoints of shared leaf tables, up to NULL. */
+extern const char *const scome_tracepoints[];
+
+/** kernel_lacks_scome() - the first of them that is missing, or NULL */
+const char *kernel_lacks_scome(const struct btf *btf);
+
 /** kernel_release() - what `uname -r` prints */
 const char *kernel_release(void);
 

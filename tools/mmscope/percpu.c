@@ -6,24 +6,23 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "counters.h"
 #include "percpu.h"
 
-static void sum_cpus(__u64 *sum, const __u64 *values, size_t words, int cpus)
+static void sum_cpus(void *sum, const void *values, size_t size, int cpus)
 {
-	size_t word;
 	int cpu;
 
-	memset(sum, 0, words * sizeof(*sum));
+	memset(sum, 0, size);
 	for (cpu = 0; cpu < cpus; cpu++)
-		for (word = 0; word < words; word++)
-			sum[word] += *values++;
+		counters_add(sum, (const char *)values + cpu * size, size);
 }
 
 int percpu_lookup(const struct bpf_map *map, const void *key, void *sum)
 {
 	int cpus = libbpf_num_possible_cpus(), err;
 	size_t size = bpf_map__value_size(map);
-	__u64 *values;
+	void *values;
 
 	if (cpus < 0)
 		return cpus;
@@ -33,7 +32,7 @@ int percpu_lookup(const struct bpf_map *map, const void *key, void *sum)
 	err = bpf_map__lookup_elem(map, key, bpf_map__key_size(map), values,
 				   cpus * size, 0);
 	if (!err)
-		sum_cpus(sum, values, size / sizeof(*values), cpus);
+		sum_cpus(sum, values, size, cpus);
 	free(values);
 	return err;
 }
@@ -45,12 +44,21 @@ int percpu_array(const struct bpf_map *map, void *sum)
 	return percpu_lookup(map, &index, sum);
 }
 
-/* What a batch is read into. */
+/* What a batch is read into; the sum is of one key. */
 struct chunk {
 	char *keys;
-	__u64 *values;
-	__u64 *sum;
+	char *values;
+	void *sum;
 };
+
+static bool chunk_alloc(struct chunk *c, size_t keys, size_t key_size,
+			size_t values_size, size_t sum_size)
+{
+	c->keys = calloc(keys, key_size);
+	c->values = calloc(keys, values_size);
+	c->sum = calloc(1, sum_size);
+	return c->keys && c->values && c->sum;
+}
 
 static void chunk_free(struct chunk *c)
 {
@@ -64,25 +72,20 @@ int percpu_hash(const struct bpf_map *map,
 		bool (*row)(const void *key, const void *sum, void *arg),
 		void *arg)
 {
-	size_t key_size = bpf_map__key_size(map);
-	size_t words = bpf_map__value_size(map) / sizeof(__u64);
-	__u32 room = 1024, token = 0, n, i;
 	int cpus = libbpf_num_possible_cpus(), err = 0;
+	size_t key_size = bpf_map__key_size(map);
+	size_t size = bpf_map__value_size(map);
+	__u32 room = 1024, token = 0, n, i;
 	struct chunk c = {};
 	bool first = true;
 
 	if (cpus < 0)
 		return cpus;
 	while (!err) {
-		if (!c.keys) {
-			c.keys = calloc(room, key_size);
-			c.values = calloc((size_t)room * cpus * words,
-					  sizeof(*c.values));
-			c.sum = calloc(words, sizeof(*c.sum));
-			if (!c.keys || !c.values || !c.sum) {
-				err = -ENOMEM;
-				break;
-			}
+		if (!c.keys &&
+		    !chunk_alloc(&c, room, key_size, cpus * size, size)) {
+			err = -ENOMEM;
+			break;
 		}
 		n = room;
 		err = bpf_map_lookup_batch(bpf_map__fd(map),
@@ -99,8 +102,7 @@ int percpu_hash(const struct bpf_map *map,
 			break;
 		first = false;
 		for (i = 0; i < n; i++) {
-			sum_cpus(c.sum, &c.values[(size_t)i * cpus * words],
-				 words, cpus);
+			sum_cpus(c.sum, c.values + i * cpus * size, size, cpus);
 			if (!row(c.keys + i * key_size, c.sum, arg)) {
 				err = -ENOMEM;
 				break;

@@ -12,7 +12,7 @@
 #include <bpf/libbpf.h>
 
 #include "kernel.h"
-#include "mmscope.h"
+#include "message.h"
 #include "pins.h"
 
 /* mkdir -p that counts what it made. */

@@ -12,10 +12,15 @@
 
 static void our_signals(sigset_t *set)
 {
+	struct sigaction hangup;
+
 	sigemptyset(set);
 	sigaddset(set, SIGINT);
+	sigaddset(set, SIGQUIT);
 	sigaddset(set, SIGTERM);
-	sigaddset(set, SIGHUP);
+	/* Under nohup(1) it is ignored; blocked, it would be read all the same. */
+	if (!sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler != SIG_IGN)
+		sigaddset(set, SIGHUP);
 	sigaddset(set, SIGTSTP);
 	sigaddset(set, SIGWINCH);
 }
@@ -30,7 +35,7 @@ void ticker_block(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-bool ticker_open(struct ticker *t, double interval_s, int keyboard)
+bool ticker_open(struct ticker *t, double interval_s)
 {
 	struct itimerspec every = {};
 	double whole, part = modf(interval_s, &whole);
@@ -40,7 +45,6 @@ bool ticker_open(struct ticker *t, double interval_s, int keyboard)
 	every.it_value.tv_nsec = part * 1e9;
 	every.it_interval = every.it_value;
 	our_signals(&set);
-	t->keyboard = keyboard;
 	t->signals = signalfd(-1, &set, SFD_CLOEXEC);
 	t->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
 	if (t->signals < 0 || t->timer < 0 ||
@@ -51,44 +55,44 @@ bool ticker_open(struct ticker *t, double interval_s, int keyboard)
 	return true;
 }
 
-enum tick ticker_wait(struct ticker *t)
+static enum tick read_signal(struct ticker *t)
+{
+	struct signalfd_siginfo info;
+
+	if (read(t->signals, &info, sizeof(info)) != sizeof(info))
+		return TICK_ERROR;
+	switch (info.ssi_signo) {
+	case SIGWINCH:
+		return TICK_RESIZE;
+	case SIGTSTP:
+		return TICK_SUSPEND;
+	default:
+		return TICK_STOP;
+	}
+}
+
+enum tick ticker_wait(struct ticker *t, int keyboard, int terminal)
 {
 	struct pollfd fds[] = {
 		{ .fd = t->signals, .events = POLLIN },
+		{ .fd = terminal },
+		{ .fd = keyboard, .events = POLLIN },
 		{ .fd = t->timer, .events = POLLIN },
-		{ .fd = t->keyboard, .events = POLLIN },
 	};
-	struct signalfd_siginfo info;
 	uint64_t expired;
-	char key;
 
-	for (;;) {
-		if (poll(fds, 3, -1) < 0) {
-			if (errno == EINTR)
-				continue;
+	while (poll(fds, sizeof(fds) / sizeof(*fds), -1) < 0)
+		if (errno != EINTR)
 			return TICK_ERROR;
-		}
-		if (fds[0].revents) {
-			if (read(t->signals, &info, sizeof(info)) !=
-			    sizeof(info))
-				return TICK_ERROR;
-			return info.ssi_signo == SIGWINCH ? TICK_RESIZE :
-			       info.ssi_signo == SIGTSTP  ? TICK_SUSPEND :
-							    TICK_STOP;
-		}
-		if (fds[2].revents) {
-			if (read(t->keyboard, &key, 1) != 1)
-				fds[2].fd = t->keyboard = -1;
-			else if (key == 'q' || key == 'Q')
-				return TICK_STOP;
-		}
-		if (fds[1].revents) {
-			if (read(t->timer, &expired, sizeof(expired)) !=
-			    sizeof(expired))
-				return TICK_ERROR;
-			return TICK_INTERVAL;
-		}
-	}
+	if (fds[0].revents)
+		return read_signal(t);
+	if (fds[1].revents)
+		return TICK_STOP;
+	if (fds[2].revents)
+		return TICK_KEY;
+	if (read(t->timer, &expired, sizeof(expired)) != sizeof(expired))
+		return TICK_ERROR;
+	return TICK_INTERVAL;
 }
 
 void ticker_close(struct ticker *t)

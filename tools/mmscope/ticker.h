@@ -6,9 +6,10 @@
 
 enum tick {
 	TICK_INTERVAL, /* the interval is over */
+	TICK_KEY, /* the keyboard has something to read */
 	TICK_RESIZE, /* the terminal has another size */
 	TICK_SUSPEND, /* Ctrl-Z */
-	TICK_STOP, /* Ctrl-C, SIGTERM, SIGHUP, or the key q */
+	TICK_STOP, /* Ctrl-C, Ctrl-\, SIGTERM, SIGHUP, the terminal is gone */
 	TICK_ERROR, /* errno says why */
 };
 
@@ -16,12 +17,10 @@ enum tick {
  * struct ticker - waits for the next thing to do, without drift
  * @timer: timerfd of the interval
  * @signals: signalfd of what ends or disturbs the run
- * @keyboard: file descriptor with key presses, or -1
  */
 struct ticker {
 	int timer;
 	int signals;
-	int keyboard;
 };
 
 /**
@@ -32,9 +31,14 @@ struct ticker {
 void ticker_block(void);
 
 /** ticker_open() - start the first interval; false with errno set */
-bool ticker_open(struct ticker *t, double interval_s, int keyboard);
+bool ticker_open(struct ticker *t, double interval_s);
 
-enum tick ticker_wait(struct ticker *t);
+/**
+ * ticker_wait() - until one of these
+ * @keyboard: file descriptor with key presses, or -1
+ * @terminal: file descriptor of what may hang up, or -1
+ */
+enum tick ticker_wait(struct ticker *t, int keyboard, int terminal);
 void ticker_close(struct ticker *t);
 
 #endif

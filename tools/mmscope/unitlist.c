@@ -7,29 +7,6 @@
 
 #define MAX_COLUMNS 32
 
-bool unit_table_push(struct unit_table *t, const struct unit_row *row)
-{
-	struct unit_row *rows;
-	size_t room;
-
-	if (t->count == t->room) {
-		room = t->room ? 2 * t->room : 16;
-		rows = realloc(t->rows, room * sizeof(*rows));
-		if (!rows)
-			return false;
-		t->rows = rows;
-		t->room = room;
-	}
-	t->rows[t->count++] = *row;
-	return true;
-}
-
-void unit_table_free(struct unit_table *t)
-{
-	free(t->rows);
-	memset(t, 0, sizeof(*t));
-}
-
 static int compare_units(const void *a, const void *b)
 {
 	const struct unit_row *x = a, *y = b;
@@ -52,26 +29,6 @@ struct unit_row *unit_table_find(const struct unit_table *t, __u64 unit)
 	key.unit = unit;
 	return bsearch(&key, t->rows, t->count, sizeof(*t->rows),
 		       compare_units);
-}
-
-void unit_counts_add(struct unit_counts *sum, const struct unit_counts *n)
-{
-	const __u64 *from = (const __u64 *)n;
-	__u64 *to = (__u64 *)sum;
-	size_t i;
-
-	for (i = 0; i < sizeof(*sum) / sizeof(*to); i++)
-		to[i] += from[i];
-}
-
-void unit_counts_sub(struct unit_counts *from, const struct unit_counts *n)
-{
-	const __u64 *less = (const __u64 *)n;
-	__u64 *to = (__u64 *)from;
-	size_t i;
-
-	for (i = 0; i < sizeof(*from) / sizeof(*to); i++)
-		to[i] -= less[i];
 }
 
 __u64 unit_events(const struct unit_counts *n)
@@ -168,7 +125,7 @@ int unit_list_read(FILE *list, struct unit_table *t)
 
 	if (getline(&head, &head_size, list) < 0) {
 		free(head);
-		return -EPROTO;
+		return ferror(list) ? -EIO : -EPROTO;
 	}
 	named = split(head, columns, MAX_COLUMNS);
 	for (i = 0; i < named; i++)
@@ -188,9 +145,11 @@ int unit_list_read(FILE *list, struct unit_table *t)
 		for (i = 0; i < named && !err; i++)
 			if (!fill(&row, columns[i], words[i]))
 				err = -EPROTO;
-		if (!err && !unit_table_push(t, &row))
+		if (!err && !table_push(t, &row))
 			err = -ENOMEM;
 	}
+	if (!err && ferror(list))
+		err = -EIO;
 	free(line);
 	free(head);
 	return err;

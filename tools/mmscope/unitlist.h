@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <linux/types.h>
 
+#include "table.h"
 #include "units.h"
 
 #define UNIT_FILE_LEN 256
@@ -37,15 +38,9 @@ struct unit_row {
 	struct unit_counts n;
 };
 
-/* A growing array of rows; begins as {} and ends with unit_table_free(). */
 struct unit_table {
-	struct unit_row *rows;
-	size_t count;
-	size_t room;
+	TABLE(struct unit_row);
 };
-
-bool unit_table_push(struct unit_table *t, const struct unit_row *row);
-void unit_table_free(struct unit_table *t);
 
 /** unit_table_sort() - by id, as the functions below need it */
 void unit_table_sort(struct unit_table *t);
@@ -56,12 +51,6 @@ struct unit_row *unit_table_find(const struct unit_table *t, __u64 unit);
 /** unit_table_top() - most happened first, then most links, then oldest */
 void unit_table_top(struct unit_table *t);
 
-/** unit_counts_add() - @sum += @n */
-void unit_counts_add(struct unit_counts *sum, const struct unit_counts *n);
-
-/** unit_counts_sub() - @from -= @n */
-void unit_counts_sub(struct unit_counts *from, const struct unit_counts *n);
-
 /** unit_events() - everything that was counted, a measure of how busy it is */
 __u64 unit_events(const struct unit_counts *n);
 
@@ -71,7 +60,7 @@ __u64 unit_events(const struct unit_counts *n);
  * The first line names the columns, so that their order does not matter and new
  * ones are no harm. Whitespace in a name is an octal escape.
  *
- * Return: 0, -ENOMEM, or -EPROTO when the list makes no sense.
+ * Return: 0, -ENOMEM, -EIO, or -EPROTO when the list makes no sense.
  */
 int unit_list_read(FILE *list, struct unit_table *t);
 

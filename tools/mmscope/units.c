@@ -15,17 +15,16 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
-#include "counts.h"
+#include "counters.h"
+#include "format.h"
 #include "json.h"
 #include "kernel.h"
-#include "mmscope.h"
+#include "message.h"
 #include "percpu.h"
 #include "unitlist.h"
 #include "units.skel.h"
 #include "watch.h"
 
-#define DEFAULT_PIN_DIR MMSCOPE_PIN_ROOT "/units"
-#define DEFAULT_ENTRIES 10240
 #define UNIT_LIST "/sys/kernel/debug/scome/units"
 #define CAUSE_PREFIX "SCOME_LEAVE_"
 #define CAUSE_LEN 24
@@ -42,18 +41,22 @@ struct options {
 struct reading {
 	struct unit_table units; /* sorted by id */
 	struct unit_totals totals;
-	__u64 missed;
-	__u64 now_ns;
 	bool listed; /* the kernel's list was there */
+};
+
+/* What a report shows: the difference of two readings, or the whole run. */
+struct shown {
+	struct unit_table rows; /* busiest first */
+	struct unit_totals totals;
+	__u64 units, tables, links; /* what there is */
+	bool listed;
 };
 
 struct session {
 	struct options opt;
-	struct watch watch;
 	struct units_bpf *skel;
-	__u64 start_ns;
 	struct reading then, now;
-	struct unit_table rows;
+	struct shown shown;
 	char causes[UNIT_CAUSES][CAUSE_LEN];
 	bool told; /* that the list is missing */
 };
@@ -82,15 +85,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-static const struct argp_child children[] = {
-	{ &watch_argp, 0, NULL, 0 },
-	{ NULL, 0, NULL, 0 },
-};
-
 static const struct argp parser = {
 	.options = option_table,
 	.parser = parse_option,
-	.children = children,
+	.children = watch_children,
 	.args_doc = "[INTERVAL [COUNT]]",
 	.doc = "Show the units of shared leaf tables: how many tables and links each has, and its faults, links, unlinks and shootdowns."
 	       "\v"
@@ -119,7 +117,7 @@ static bool merge_row(const void *key, const void *sum, void *arg)
 		return true;
 	}
 	fresh.n = *(const struct unit_counts *)sum;
-	return unit_table_push(m->units, &fresh);
+	return table_push(m->units, &fresh);
 }
 
 static int read_list(struct session *s, struct reading *r)
@@ -149,25 +147,76 @@ static int read_list(struct session *s, struct reading *r)
 	return err;
 }
 
-static int take_reading(struct session *s, struct reading *r)
+static int read_counters(void *session, bool last)
 {
+	struct session *s = session;
+	struct reading *r = &s->now;
 	struct merge merge = { .units = &r->units };
 	int err;
 
-	r->now_ns = watch_clock_ns();
+	(void)last;
 	r->units.count = 0;
 	err = read_list(s, r);
+	if (err == -EPROTO)
+		return fail(EXIT_FAIL, "cannot make sense of " UNIT_LIST);
+	if (err)
+		return fail(EXIT_FAIL, "cannot read " UNIT_LIST ": %s",
+			    strerror(-err));
 	merge.listed = r->units.count;
-	if (!err)
-		err = percpu_hash(s->skel->maps.units, merge_row, &merge);
+	err = percpu_hash(s->skel->maps.units, merge_row, &merge);
 	unit_table_sort(&r->units);
 	if (!err)
 		err = percpu_array(s->skel->maps.totals, &r->totals);
-	r->missed = watch_missed(s->skel->obj);
 	if (err)
-		return fail(EXIT_FAIL, "cannot read the units: %s",
+		return fail(EXIT_FAIL, "cannot read the counters: %s",
 			    strerror(-err));
 	return EXIT_OK;
+}
+
+static void count_listed(struct shown *shown, const struct reading *now)
+{
+	size_t i;
+
+	shown->listed = now->listed;
+	shown->units = 0;
+	shown->tables = 0;
+	shown->links = 0;
+	for (i = 0; i < now->units.count; i++) {
+		if (!now->units.rows[i].listed)
+			continue;
+		shown->units++;
+		shown->tables += now->units.rows[i].tables;
+		shown->links += now->units.rows[i].links;
+	}
+}
+
+/* Every unit there is, and every one that something happened to. */
+static bool collect(void *session, bool whole)
+{
+	struct session *s = session;
+	struct shown *shown = &s->shown;
+	const struct unit_row *old = NULL;
+	struct unit_row row;
+	size_t i;
+
+	shown->rows.count = 0;
+	for (i = 0; i < s->now.units.count; i++) {
+		row = s->now.units.rows[i];
+		if (!whole)
+			old = unit_table_find(&s->then.units, row.unit);
+		if (old && unit_events(&old->n) <= unit_events(&row.n))
+			counters_sub(&row.n, &old->n, sizeof(row.n));
+		if ((row.listed || unit_events(&row.n)) &&
+		    !table_push(&shown->rows, &row))
+			return false;
+	}
+	unit_table_top(&shown->rows);
+	shown->totals = s->now.totals;
+	if (!whole)
+		counters_sub(&shown->totals, &s->then.totals,
+			     sizeof(shown->totals));
+	count_listed(shown, &s->now);
+	return true;
 }
 
 /*
@@ -190,28 +239,14 @@ static void remove_retired(struct session *s)
 	}
 }
 
-struct report {
-	const struct unit_table *rows; /* busiest first */
-	struct unit_totals totals;
-	__u64 units, tables, links; /* what there is */
-	__u64 missed;
-	double seconds;
-	bool listed;
-	bool summary;
-};
-
-static void count_listed(struct report *r, const struct reading *now)
+static void keep(void *session)
 {
-	size_t i;
+	struct session *s = session;
+	struct reading old = s->then;
 
-	r->listed = now->listed;
-	for (i = 0; i < now->units.count; i++) {
-		if (!now->units.rows[i].listed)
-			continue;
-		r->units++;
-		r->tables += now->units.rows[i].tables;
-		r->links += now->units.rows[i].links;
-	}
+	remove_retired(s);
+	s->then = s->now;
+	s->now = old;
 }
 
 /* JSON */
@@ -239,54 +274,39 @@ static void json_row(const struct unit_row *row)
 	putchar('}');
 }
 
-static bool print_json(const struct session *s, const struct report *r)
+static void print_json(const void *session, const struct report *r)
 {
-	size_t i, rows = watch_rows(&s->opt.watch, r->rows->count);
+	const struct session *s = session;
+	const struct shown *shown = &s->shown;
+	size_t i, rows = report_json_rows(r, shown->rows.count);
 	const char *comma = "";
 	int cause;
 
-	printf("{\"type\":\"%s\",\"time\":\"%s\",\"duration_ns\":%.0f,\"lost\":%llu,\"missed\":%llu,",
-	       r->summary ? "summary" : "interval", watch_utc(),
-	       r->seconds * 1e9, r->totals.lost, r->missed);
-	if (r->listed)
+	report_json_begin(r, shown->totals.lost);
+	if (shown->listed)
 		printf("\"units\":%llu,\"tables\":%llu,\"links\":%llu,",
-		       r->units, r->tables, r->links);
+		       shown->units, shown->tables, shown->links);
 	printf("\"totals\":{");
-	json_counts(&r->totals.all);
+	json_counts(&shown->totals.all);
 	printf(",\"shootdown_batches\":%llu,\"left_by_cause\":{",
-	       r->totals.batches);
+	       shown->totals.batches);
 	for (cause = 0; cause < UNIT_CAUSES; cause++) {
-		if (!r->totals.leaves_by_cause[cause])
+		if (!shown->totals.leaves_by_cause[cause])
 			continue;
 		printf("%s\"%s\":%llu", comma, s->causes[cause],
-		       r->totals.leaves_by_cause[cause]);
+		       shown->totals.leaves_by_cause[cause]);
 		comma = ",";
 	}
 	printf("}},\"rows\":[");
 	for (i = 0; i < rows; i++) {
 		if (i)
 			putchar(',');
-		json_row(&r->rows->rows[i]);
+		json_row(&shown->rows.rows[i]);
 	}
-	printf("],\"rows_left_out\":%zu}\n", r->rows->count - rows);
-	return watch_flush();
+	printf("],\"rows_left_out\":%zu}\n", shown->rows.count - rows);
 }
 
 /* Text */
-
-static const char *number(const struct report *r, __u64 n, int width)
-{
-	static char buf[8][32];
-	static unsigned int next;
-	char *text = buf[next++ % 8];
-
-	if (r->summary)
-		format_number(text, sizeof(buf[0]), n, width, false);
-	else
-		format_number(text, sizeof(buf[0]), n / r->seconds, width,
-			      true);
-	return text;
-}
 
 static const char *amount(bool known, __u64 n, int width)
 {
@@ -332,18 +352,21 @@ static void short_name(char *text, size_t size, const struct unit_row *row,
 		text[--length] = '\0';
 }
 
-static void text_rows(struct session *s, const struct report *r, size_t rows)
+static void text_rows(const struct session *s, const struct report *r,
+		      size_t rows)
 {
-	struct screen *screen = &s->watch.screen;
-	const char *per = r->summary ? "" : "/s";
+	struct screen *screen = r->screen;
+	const char *per = report_per(r);
 	char faults[16], links[16], unlinks[16], shoot[16];
-	int width = WATCH_WIDTH - FILE_COLUMN;
+	int width = REPORT_WIDTH - FILE_COLUMN;
 	const struct unit_row *row;
 	char file[512], cpus[32];
 	size_t i;
 
-	if (screen->live && screen->columns > WATCH_WIDTH)
-		width = screen->columns - FILE_COLUMN;
+	if (screen->live && screen->width > REPORT_WIDTH)
+		width = screen->width - FILE_COLUMN;
+	if (width > (int)sizeof(file) / 4)
+		width = sizeof(file) / 4;
 	snprintf(faults, sizeof(faults), "FAULTS%s", per);
 	snprintf(links, sizeof(links), "LINK%s", per);
 	snprintf(unlinks, sizeof(unlinks), "UNLINK%s", per);
@@ -352,172 +375,72 @@ static void text_rows(struct session *s, const struct report *r, size_t rows)
 		    "TABLES", "LINKS", faults, links, unlinks, shoot, "CPUS",
 		    "FILE");
 	for (i = 0; i < rows; i++) {
-		row = &r->rows->rows[i];
-		short_name(file, sizeof(file), row, r->listed,
-			   width < (int)sizeof(file) / 4 ?
-				   width :
-				   (int)sizeof(file) / 4);
+		row = &s->shown.rows.rows[i];
+		short_name(file, sizeof(file), row, s->shown.listed, width);
 		mean_cpus(cpus, sizeof(cpus), &row->n);
 		screen_line(screen, false,
 			    "%6llu %7s %8s %9s %8s %8s %8s %5s %s", row->unit,
 			    amount(row->listed, row->tables, 7),
 			    amount(row->listed, row->links, 8),
-			    number(r, row->n.faults, 9),
-			    number(r, row->n.links, 8),
-			    number(r, row->n.unlinks, 8),
-			    number(r, row->n.shootdowns, 8), cpus, file);
+			    report_number(r, row->n.faults, 9),
+			    report_number(r, row->n.links, 8),
+			    report_number(r, row->n.unlinks, 8),
+			    report_number(r, row->n.shootdowns, 8), cpus, file);
 	}
 }
 
-static void text_causes(struct session *s, const struct report *r)
+static void text_causes(const struct session *s, const struct report *r)
 {
+	const struct unit_totals *t = &s->shown.totals;
 	char line[256];
 	int cause, used;
 
-	if (!r->totals.all.leaves)
+	if (!t->all.leaves)
 		return;
-	used = snprintf(line, sizeof(line), "left%s:", r->summary ? "" : "/s");
+	used = snprintf(line, sizeof(line), "left%s:", report_per(r));
 	for (cause = 0; cause < UNIT_CAUSES; cause++)
-		if (r->totals.leaves_by_cause[cause] &&
-		    used < WATCH_WIDTH - CAUSE_LEN - 10)
+		if (t->leaves_by_cause[cause] &&
+		    used < REPORT_WIDTH - CAUSE_LEN - 10)
 			used += snprintf(
 				line + used, sizeof(line) - used, " %s %s",
 				s->causes[cause],
-				number(r, r->totals.leaves_by_cause[cause], 8));
-	screen_line(&s->watch.screen, false, "%s", line);
+				report_number(r, t->leaves_by_cause[cause], 8));
+	screen_line(r->screen, false, "%s", line);
 }
 
-static bool print_text(struct session *s, struct report *r)
+static void print_text(const void *session, const struct report *r)
 {
-	const struct unit_counts *n = &r->totals.all;
-	struct screen *screen = &s->watch.screen;
-	const char *when = watch_time(&s->opt.watch);
+	const struct session *s = session;
+	const struct shown *shown = &s->shown;
+	const struct unit_counts *n = &shown->totals.all;
+	struct screen *screen = r->screen;
+	const char *per = report_per(r);
 	char cpus[32];
 	size_t rows;
 
 	mean_cpus(cpus, sizeof(cpus), n);
-	screen_begin(screen);
-	if (r->summary)
-		screen_line(screen, true, "%ssummary of %.1f s", when,
-			    r->seconds);
 	screen_line(screen, !r->summary,
 		    "%sunits %s, tables %s, links %s; lost %llu",
-		    r->summary ? "" : when, amount(r->listed, r->units, 9),
-		    amount(r->listed, r->tables, 9),
-		    amount(r->listed, r->links, 9), r->totals.lost);
+		    report_time(r), amount(shown->listed, shown->units, 9),
+		    amount(shown->listed, shown->tables, 9),
+		    amount(shown->listed, shown->links, 9), shown->totals.lost);
 	screen_line(
 		screen, false,
 		"faults%s %s, link %s, unlink %s, leave %s, shootdown %s of %s CPUs",
-		r->summary ? "" : "/s", number(r, n->faults, 6),
-		number(r, n->links, 6), number(r, n->unlinks, 6),
-		number(r, n->leaves, 6), number(r, n->shootdowns, 6), cpus);
-	if (r->totals.batches)
+		per, report_number(r, n->faults, 6),
+		report_number(r, n->links, 6), report_number(r, n->unlinks, 6),
+		report_number(r, n->leaves, 6),
+		report_number(r, n->shootdowns, 6), cpus);
+	if (shown->totals.batches)
 		screen_line(screen, false,
 			    "shootdowns that concerned several units: %s%s",
-			    number(r, r->totals.batches, 9),
-			    r->summary ? "" : "/s");
-	if (r->missed)
-		screen_line(
-			screen, false,
-			"%llu events were not counted: the program was already running on that CPU",
-			r->missed);
+			    report_number(r, shown->totals.batches, 9), per);
+	report_missed(r);
 	text_causes(s, r);
-	rows = watch_screen_rows(&s->watch, r->rows->count, 0);
-	if (r->rows->count)
+	rows = report_rows(r, shown->rows.count, 0);
+	if (shown->rows.count)
 		text_rows(s, r, rows);
-	if (rows < r->rows->count)
-		screen_line(screen, false, "%6s and %zu more", "...",
-			    r->rows->count - rows);
-	if (!screen->live)
-		screen_line(screen, false, "%s", "");
-	return screen_end(screen);
-}
-
-static bool print_report(struct session *s, struct report *r)
-{
-	unit_table_top(&s->rows);
-	if (s->opt.watch.json)
-		return print_json(s, r);
-	return print_text(s, r);
-}
-
-/* The run */
-
-static void totals_sub(struct unit_totals *from, const struct unit_totals *t)
-{
-	int cause;
-
-	unit_counts_sub(&from->all, &t->all);
-	for (cause = 0; cause < UNIT_CAUSES; cause++)
-		from->leaves_by_cause[cause] -= t->leaves_by_cause[cause];
-	from->batches -= t->batches;
-	from->lost -= t->lost;
-}
-
-/* Every unit there is, and every one that something happened to. */
-static bool collect(struct session *s, const struct reading *then)
-{
-	const struct unit_row *old;
-	struct unit_row row;
-	size_t i;
-
-	s->rows.count = 0;
-	for (i = 0; i < s->now.units.count; i++) {
-		row = s->now.units.rows[i];
-		old = then ? unit_table_find(&then->units, row.unit) : NULL;
-		if (old && unit_events(&old->n) <= unit_events(&row.n))
-			unit_counts_sub(&row.n, &old->n);
-		if ((row.listed || unit_events(&row.n)) &&
-		    !unit_table_push(&s->rows, &row))
-			return false;
-	}
-	return true;
-}
-
-static int report_interval(struct watch *w, bool *written)
-{
-	struct session *s = w->arg;
-	struct report r = { .rows = &s->rows };
-	struct reading old;
-	int err;
-
-	err = take_reading(s, &s->now);
-	if (err)
-		return err;
-	if (!collect(s, &s->then))
-		return fail(EXIT_FAIL, "cannot compare: %s", strerror(ENOMEM));
-	r.totals = s->now.totals;
-	totals_sub(&r.totals, &s->then.totals);
-	r.missed = s->now.missed - s->then.missed;
-	r.seconds = (s->now.now_ns - s->then.now_ns) / 1e9;
-	count_listed(&r, &s->now);
-	*written = print_report(s, &r);
-	remove_retired(s);
-	old = s->then;
-	s->then = s->now;
-	s->now = old;
-	return EXIT_OK;
-}
-
-static int report_summary(struct watch *w, bool *written)
-{
-	struct session *s = w->arg;
-	struct report r = { .rows = &s->rows, .summary = true };
-	int err;
-
-	/* Nothing grows any more: rows and sums are of the same moment. */
-	units_bpf__detach(s->skel);
-	err = take_reading(s, &s->now);
-	if (err)
-		return err;
-	if (!collect(s, NULL))
-		return fail(EXIT_FAIL, "no memory for the summary");
-	r.totals = s->now.totals;
-	r.missed = s->now.missed;
-	r.seconds = (s->now.now_ns - s->start_ns) / 1e9;
-	count_listed(&r, &s->now);
-	*written = print_report(s, &r);
-	return EXIT_OK;
+	report_left_out(r, 6, shown->rows.count - rows);
 }
 
 /* Loading */
@@ -550,109 +473,70 @@ static void name_causes(struct session *s, const struct btf *btf)
 	}
 }
 
-static int check_kernel(struct session *s)
+static int check_kernel(void *session, const struct btf *btf)
 {
-	static const char *const names[] = {
-		"scome_unit_create", "scome_unit_retire", "scome_link",
-		"scome_unlink",	     "scome_leave",	  "scome_fault",
-		"scome_shootdown",
-	};
-	struct btf *btf = kernel_btf();
-	int err = EXIT_OK;
-	size_t i;
+	const char *missing = kernel_lacks_scome(btf);
 
-	if (!btf)
+	if (missing)
 		return fail(
 			EXIT_FEATURE,
-			"kernel %s offers no type information: it needs CONFIG_DEBUG_INFO_BTF",
-			kernel_release());
-	for (i = 0; i < sizeof(names) / sizeof(*names) && !err; i++)
-		if (!kernel_has_tracepoint(btf, names[i]))
-			err = fail(
-				EXIT_FEATURE,
-				"kernel %s has no tracepoint %s: it needs CONFIG_SCOME and the patches of the series",
-				kernel_release(), names[i]);
-	if (!err)
-		name_causes(s, btf);
-	btf__free(btf);
-	return err;
+			"kernel %s has no tracepoint %s: it needs CONFIG_SCOME and the patches of the series",
+			kernel_release(), missing);
+	name_causes(session, btf);
+	return EXIT_OK;
 }
 
-static int start(struct session *s)
+static int open_program(void *session, const struct watch_options *opt,
+			struct bpf_object_skeleton **skeleton)
 {
-	const struct watch_options *opt = &s->opt.watch;
-	struct pins *pins = &s->watch.pins;
-	int err;
+	struct session *s = session;
 
-	err = check_kernel(s);
-	if (err)
-		return err;
-	if (!opt->dry_run && !may_trace())
-		return fail(
-			EXIT_PRIVILEGE,
-			"no privilege to trace: run it as root, or with CAP_BPF and CAP_PERFMON");
 	s->skel = units_bpf__open();
 	if (!s->skel)
 		return fail(EXIT_FAIL, "cannot open the program: %s",
 			    strerror(errno));
+	*skeleton = s->skel->skeleton;
 	s->skel->rodata->filter_on = s->opt.one;
 	s->skel->rodata->filter_unit = s->opt.unit;
-	bpf_map__set_max_entries(s->skel->maps.units,
-				 opt->entries ? opt->entries : DEFAULT_ENTRIES);
-	if (opt->dry_run) {
-		watch_dry_run(opt, s->skel->obj);
-		if (s->opt.one)
-			printf("filter  unit %llu\n", s->opt.unit);
-		if (!watch_flush())
-			return fail(EXIT_FAIL, "cannot write: %s",
-				    strerror(errno));
-		return EXIT_OK;
-	}
-	if (opt->pin) {
-		err = pins_open(pins, opt->pin_dir, opt->keep);
-		if (err)
-			return err;
-	}
-	err = watch_loaded(units_bpf__load(s->skel));
-	if (!err && opt->pin)
-		err = pins_add(pins, s->skel->maps.units);
-	if (!err && opt->pin)
-		err = pins_add(pins, s->skel->maps.totals);
-	if (err)
-		return err;
-	err = units_bpf__attach(s->skel);
-	if (err)
-		return fail(EXIT_FAIL, "cannot attach the programs: %s",
-			    strerror(-err));
-	s->start_ns = watch_clock_ns();
-	s->then.now_ns = s->start_ns;
-	return watch_run(&s->watch);
+	bpf_map__set_max_entries(s->skel->maps.units, opt->entries);
+	return EXIT_OK;
 }
+
+static void print_filters(const void *session)
+{
+	const struct options *opt = &((const struct session *)session)->opt;
+
+	if (opt->one)
+		printf("filter  unit %llu\n", opt->unit);
+}
+
+static void close_session(void *session)
+{
+	struct session *s = session;
+
+	units_bpf__destroy(s->skel);
+	table_free(&s->then.units);
+	table_free(&s->now.units);
+	table_free(&s->shown.rows);
+}
+
+static const struct watch_verb verb = {
+	.pin_dir = MMSCOPE_PIN_ROOT "/units",
+	.check = check_kernel,
+	.open = open_program,
+	.dry_run = print_filters,
+	.read = read_counters,
+	.collect = collect,
+	.json = print_json,
+	.text = print_text,
+	.keep = keep,
+	.close = close_session,
+};
 
 int units_main(int argc, char **argv)
 {
-	struct session s = {
-		.opt.watch = WATCH_DEFAULTS,
-		.watch = {
-			.opt = &s.opt.watch,
-			.pins.fd = -1,
-			.report = report_interval,
-			.summary = report_summary,
-			.arg = &s,
-		},
-	};
-	int err;
+	struct session s = { .opt.watch = WATCH_DEFAULTS };
 
 	argp_parse(&parser, argc, argv, 0, NULL, &s.opt);
-	if (!s.opt.watch.pin_dir)
-		s.opt.watch.pin_dir = DEFAULT_PIN_DIR;
-	watch_begin(&s.opt.watch);
-	err = start(&s);
-	/* The pins know the maps by names that belong to the skeleton. */
-	pins_close(&s.watch.pins);
-	units_bpf__destroy(s.skel);
-	unit_table_free(&s.then.units);
-	unit_table_free(&s.now.units);
-	unit_table_free(&s.rows);
-	return err;
+	return watch_main(&verb, &s, &s.opt.watch);
 }

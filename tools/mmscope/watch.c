@@ -1,329 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
-#include <signal.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
-#include "mmscope.h"
+#include "kernel.h"
+#include "loop.h"
+#include "message.h"
+#include "pins.h"
 #include "ticker.h"
 #include "watch.h"
 
-#define MIN_INTERVAL 0.01
-#define MAX_INTERVAL 86400.0
-#define MAX_ENTRIES (1 << 20)
-
-enum long_options {
-	OPT_PIN_DIR = 0x100,
-	OPT_NO_PIN,
-	OPT_KEEP,
-	OPT_ENTRIES,
-	OPT_DRY_RUN,
+/**
+ * struct watch - a verb while it runs
+ * @skeleton: NULL until it is open
+ * @start_ns: when the programs were attached
+ * @then_ns: when the reading before this one was taken
+ * @then_missed: and how many events had been missed
+ */
+struct watch {
+	const struct watch_verb *verb;
+	const struct watch_options *opt;
+	void *session;
+	struct bpf_object_skeleton *skeleton;
+	struct pins pins;
+	struct loop loop;
+	struct report report;
+	__u64 start_ns;
+	__u64 then_ns;
+	__u64 then_missed;
 };
 
-static const struct argp_option option_table[] = {
-	{ "rows", 'n', "ROWS", 0,
-	  "Show at most ROWS rows, 0 for all (20; with --json all)", 0 },
-	{ "timestamp", 'T', NULL, 0, "Put the time before each report", 0 },
-	{ "json", 'j', NULL, 0, "One JSON object a line", 0 },
-	{ "pin-dir", OPT_PIN_DIR, "DIR", 0,
-	  "Pin the maps in DIR (" MMSCOPE_PIN_ROOT "/VERB)", 0 },
-	{ "no-pin", OPT_NO_PIN, NULL, 0, "Do not pin the maps", 0 },
-	{ "keep", OPT_KEEP, NULL, 0, "Leave the maps pinned at the end", 0 },
-	{ "entries", OPT_ENTRIES, "N", 0,
-	  "Room for N rows in the kernel (10240)", 0 },
-	{ "dry-run", OPT_DRY_RUN, NULL, 0,
-	  "Tell what would be loaded, and load nothing", 0 },
-	{ "verbose", 'v', NULL, 0, "Show what libbpf has to say", 0 },
-	{ NULL, 0, NULL, 0, NULL, 0 },
-};
-
-long watch_number(struct argp_state *state, const char *what, const char *text,
-		  long low, long high)
-{
-	char *end;
-	long n;
-
-	errno = 0;
-	n = strtol(text, &end, 10);
-	if (errno || end == text || *end || n < low || n > high)
-		argp_error(state,
-			   "%s must be a number from %ld to %ld, not '%s'",
-			   what, low, high, text);
-	return n;
-}
-
-static void parse_argument(struct argp_state *state, struct watch_options *opt,
-			   const char *text)
-{
-	char *end;
-	double s;
-
-	switch (opt->arguments++) {
-	case 0:
-		s = strtod(text, &end);
-		if (end == text || *end ||
-		    !(s >= MIN_INTERVAL && s <= MAX_INTERVAL))
-			argp_error(
-				state,
-				"the interval must be a number of seconds from %g to %g, not '%s'",
-				MIN_INTERVAL, MAX_INTERVAL, text);
-		opt->interval = s;
-		break;
-	case 1:
-		opt->count =
-			watch_number(state, "the count", text, 1, 1000000000);
-		break;
-	default:
-		argp_error(state, "too many arguments at '%s'", text);
-	}
-}
-
-static error_t parse_option(int key, char *arg, struct argp_state *state)
-{
-	struct watch_options *opt = state->input;
-
-	switch (key) {
-	case 'n':
-		opt->rows = watch_number(state, "ROWS", arg, 0, MAX_ENTRIES);
-		break;
-	case 'T':
-		opt->timestamp = true;
-		break;
-	case 'j':
-		opt->json = true;
-		break;
-	case 'v':
-		opt->verbose = true;
-		break;
-	case OPT_PIN_DIR:
-		opt->pin_dir = arg;
-		break;
-	case OPT_NO_PIN:
-		opt->pin = false;
-		break;
-	case OPT_KEEP:
-		opt->keep = true;
-		break;
-	case OPT_ENTRIES:
-		opt->entries = watch_number(state, "N", arg, 1, MAX_ENTRIES);
-		break;
-	case OPT_DRY_RUN:
-		opt->dry_run = true;
-		break;
-	case ARGP_KEY_ARG:
-		parse_argument(state, opt, arg);
-		break;
-	case ARGP_KEY_END:
-		if (!opt->pin && (opt->keep || opt->pin_dir))
-			argp_error(state,
-				   "--no-pin contradicts --keep and --pin-dir");
-		break;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-	return 0;
-}
-
-const struct argp watch_argp = {
-	.options = option_table,
-	.parser = parse_option,
-};
-
-static int print_libbpf(enum libbpf_print_level level, const char *fmt,
-			va_list args)
-{
-	if (level == LIBBPF_DEBUG)
-		return 0;
-	return vfprintf(stderr, fmt, args);
-}
-
-void watch_begin(const struct watch_options *opt)
-{
-	if (opt->json)
-		report_json();
-	libbpf_set_print(opt->verbose ? print_libbpf : NULL);
-	ticker_block();
-}
-
-int watch_loaded(int err)
-{
-	if (!err)
-		return EXIT_OK;
-	/* EACCES comes from the verifier: that is no matter of privilege. */
-	if (err == -EPERM)
-		return fail(
-			EXIT_PRIVILEGE,
-			"the kernel refuses to load the program (%s): run it as root, or with CAP_BPF and CAP_PERFMON; --verbose tells more",
-			strerror(-err));
-	return fail(EXIT_FAIL,
-		    "cannot load the program: %s; --verbose tells more",
-		    strerror(-err));
-}
-
-static int output_error(void)
-{
-	/* `mmscope faults | head` is a way to end it. */
-	if (errno == EPIPE)
-		return EXIT_OK;
-	return fail(EXIT_FAIL, "cannot write the report: %s", strerror(errno));
-}
-
-/* Ctrl-Z: the terminal is the shell's until we are continued. */
-static void suspend(struct screen *screen)
-{
-	bool live = screen->live;
-
-	screen_close(screen);
-	raise(SIGSTOP);
-	if (live)
-		screen_open(screen);
-}
-
-/* Reports until there is a reason to stop; clears *written when output fails. */
-static int reports(struct watch *w, struct ticker *ticker, bool *written)
-{
-	long count = 0;
-	int err;
-
-	for (;;) {
-		switch (ticker_wait(ticker)) {
-		case TICK_RESIZE:
-			if (w->screen.live)
-				screen_resized(&w->screen);
-			break;
-		case TICK_SUSPEND:
-			suspend(&w->screen);
-			break;
-		case TICK_INTERVAL:
-			err = w->report(w, written);
-			if (err || !*written)
-				return err;
-			if (w->opt->count && ++count == w->opt->count)
-				return EXIT_OK;
-			break;
-		case TICK_STOP:
-			return EXIT_OK;
-		case TICK_ERROR:
-			return fail(EXIT_FAIL, "cannot wait: %s",
-				    strerror(errno));
-		}
-	}
-}
-
-int watch_run(struct watch *w)
-{
-	struct ticker ticker;
-	bool written = true;
-	int err, why;
-
-	if (!w->opt->json)
-		screen_open(&w->screen);
-	if (!ticker_open(&ticker, w->opt->interval,
-			 screen_keyboard(&w->screen))) {
-		screen_close(&w->screen);
-		return fail(EXIT_FAIL, "cannot start the clock: %s",
-			    strerror(errno));
-	}
-	err = reports(w, &ticker, &written);
-	why = errno;
-	screen_close(&w->screen);
-	ticker_close(&ticker);
-	if (!err && written) {
-		err = w->summary(w, &written);
-		why = errno;
-	}
-	errno = why;
-	return err || written ? err : output_error();
-}
-
-void watch_dry_run(const struct watch_options *opt, struct bpf_object *obj)
-{
-	struct bpf_program *prog;
-	struct bpf_map *map;
-
-	bpf_object__for_each_program(prog, obj)
-		printf("program %-18s %-25s %s\n", bpf_program__name(prog),
-		       bpf_program__section_name(prog),
-		       bpf_program__autoload(prog) ?
-			       "would be loaded" :
-			       "left out: not in this kernel");
-	bpf_object__for_each_map(map, obj) {
-		if (bpf_map__is_internal(map) || !bpf_map__autocreate(map))
-			continue;
-		printf("map     %-18s %-25s %u entries", bpf_map__name(map),
-		       libbpf_bpf_map_type_str(bpf_map__type(map)),
-		       bpf_map__max_entries(map));
-		if (opt->pin)
-			printf(", pinned as %s/%s", opt->pin_dir,
-			       bpf_map__name(map));
-		putchar('\n');
-	}
-	printf("report  every %g s, ", opt->interval);
-	if (opt->count)
-		printf("%ld times\n", opt->count);
-	else
-		printf("until Ctrl-C\n");
-}
-
-size_t watch_rows(const struct watch_options *opt, size_t count)
-{
-	return opt->rows > 0 && (size_t)opt->rows < count ? (size_t)opt->rows :
-							    count;
-}
-
-size_t watch_screen_rows(struct watch *w, size_t count, int others)
-{
-	size_t limit = w->opt->rows < 0 ? WATCH_ROWS : w->opt->rows;
-	int room;
-
-	if (limit && count > limit)
-		count = limit;
-	if (!w->screen.live)
-		return count;
-	/* The heading and the line that tells what is left out. */
-	room = screen_room(&w->screen) - 2;
-	if ((int)count <= room - others)
-		return count;
-	/* A few rows come first, then what follows them. */
-	if (room - others > 5)
-		return room - others;
-	if (room > 5)
-		room = 5;
-	return room > 0 ? room : 0;
-}
-
-const char *watch_time(const struct watch_options *opt)
-{
-	static char text[32];
-	time_t now = time(NULL);
-	struct tm tm;
-
-	if (!opt->timestamp)
-		return "";
-	strftime(text, sizeof(text), "%H:%M:%S ", localtime_r(&now, &tm));
-	return text;
-}
-
-const char *watch_utc(void)
-{
-	static char text[32];
-	time_t now = time(NULL);
-	struct tm tm;
-
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
-	return text;
-}
-
-bool watch_flush(void)
-{
-	return !fflush(stdout) && !ferror(stdout);
-}
-
-__u64 watch_clock_ns(void)
+static __u64 clock_ns(void)
 {
 	struct timespec ts;
 
@@ -331,7 +43,15 @@ __u64 watch_clock_ns(void)
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
-__u64 watch_missed(struct bpf_object *obj)
+static struct bpf_object *object(const struct watch *w)
+{
+	return *w->skeleton->obj;
+}
+
+/* Reports */
+
+/* Events that met a program already running. */
+static __u64 missed_events(struct bpf_object *obj)
 {
 	struct bpf_program *prog;
 	__u64 missed = 0;
@@ -346,4 +66,225 @@ __u64 watch_missed(struct bpf_object *obj)
 			missed += info.recursion_misses;
 	}
 	return missed;
+}
+
+static int show(void *arg)
+{
+	struct watch *w = arg;
+	bool shown;
+
+	if (w->opt->json) {
+		w->verb->json(w->session, &w->report);
+		shown = report_flush();
+	} else {
+		report_begin(&w->report);
+		w->verb->text(w->session, &w->report);
+		shown = report_end(&w->report);
+	}
+	return shown ? EXIT_OK : LOOP_BROKEN;
+}
+
+static int take_report(struct watch *w, bool whole)
+{
+	__u64 now_ns = clock_ns(), missed;
+	int err = w->verb->read(w->session, whole);
+
+	if (err)
+		return err;
+	missed = missed_events(object(w));
+	w->report.summary = whole;
+	w->report.seconds = (now_ns - (whole ? w->start_ns : w->then_ns)) / 1e9;
+	w->report.missed = missed - (whole ? 0 : w->then_missed);
+	w->then_ns = now_ns;
+	w->then_missed = missed;
+	if (!w->verb->collect(w->session, whole))
+		return fail(EXIT_FAIL, "no memory for the report");
+	return show(w);
+}
+
+static int report_interval(void *arg)
+{
+	struct watch *w = arg;
+	int err = take_report(w, false);
+
+	if (!err)
+		w->verb->keep(w->session);
+	return err;
+}
+
+static int report_whole(void *arg)
+{
+	struct watch *w = arg;
+
+	/* Nothing grows any more: rows and sums are of the same moment. */
+	bpf_object__detach_skeleton(w->skeleton);
+	return take_report(w, true);
+}
+
+/* Loading */
+
+static int print_libbpf(enum libbpf_print_level level, const char *fmt,
+			va_list args)
+{
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	return vfprintf(stderr, fmt, args);
+}
+
+static int check_kernel(struct watch *w)
+{
+	struct btf *btf = kernel_btf();
+	int err;
+
+	if (!btf)
+		return fail(
+			EXIT_FEATURE,
+			"kernel %s offers no type information: it needs CONFIG_DEBUG_INFO_BTF",
+			kernel_release());
+	err = w->verb->check(w->session, btf);
+	btf__free(btf);
+	return err;
+}
+
+/* A map that comes to be, and is not libbpf's own. */
+static bool is_ours(const struct bpf_map *map)
+{
+	return bpf_map__autocreate(map) && !bpf_map__is_internal(map);
+}
+
+static int dry_run(const struct watch *w)
+{
+	const struct watch_options *opt = w->opt;
+	struct bpf_program *prog;
+	struct bpf_map *map;
+
+	bpf_object__for_each_program(prog, object(w))
+		printf("program %-18s %-25s %s\n", bpf_program__name(prog),
+		       bpf_program__section_name(prog),
+		       bpf_program__autoload(prog) ?
+			       "would be loaded" :
+			       "left out: not in this kernel");
+	bpf_object__for_each_map(map, object(w)) {
+		if (!is_ours(map))
+			continue;
+		printf("map     %-18s %-25s %u entries", bpf_map__name(map),
+		       libbpf_bpf_map_type_str(bpf_map__type(map)),
+		       bpf_map__max_entries(map));
+		if (opt->pin)
+			printf(", pinned as %s/%s", opt->pin_dir,
+			       bpf_map__name(map));
+		putchar('\n');
+	}
+	printf("report  every %g s, ", opt->interval);
+	if (opt->count)
+		printf("%ld times\n", opt->count);
+	else
+		printf("until Ctrl-C\n");
+	w->verb->dry_run(w->session);
+	if (!report_flush())
+		return fail(EXIT_FAIL, "cannot write: %s", strerror(errno));
+	return EXIT_OK;
+}
+
+static int load(struct watch *w)
+{
+	int err = bpf_object__load_skeleton(w->skeleton);
+
+	if (!err)
+		return EXIT_OK;
+	/* EACCES comes from the verifier: that is no matter of privilege. */
+	if (err == -EPERM)
+		return fail(
+			EXIT_PRIVILEGE,
+			"the kernel refuses to load the program (%s): run it as root, or with CAP_BPF and CAP_PERFMON; --verbose tells more",
+			strerror(-err));
+	return fail(EXIT_FAIL,
+		    "cannot load the program: %s; --verbose tells more",
+		    strerror(-err));
+}
+
+static int pin(struct watch *w)
+{
+	struct bpf_map *map;
+	int err = EXIT_OK;
+
+	if (!w->opt->pin)
+		return EXIT_OK;
+	bpf_object__for_each_map(map, object(w))
+		if (!err && is_ours(map))
+			err = pins_add(&w->pins, map);
+	return err;
+}
+
+static int attach(struct watch *w)
+{
+	int err = bpf_object__attach_skeleton(w->skeleton);
+
+	if (err)
+		return fail(EXIT_FAIL, "cannot attach the program: %s",
+			    strerror(-err));
+	w->start_ns = clock_ns();
+	w->then_ns = w->start_ns;
+	return EXIT_OK;
+}
+
+static int run(struct watch *w)
+{
+	const struct watch_options *opt = w->opt;
+	int err = check_kernel(w);
+
+	if (!err && !opt->dry_run && !may_trace())
+		err = fail(
+			EXIT_PRIVILEGE,
+			"no privilege to trace: run it as root, or with CAP_BPF and CAP_PERFMON");
+	if (!err)
+		err = w->verb->open(w->session, opt, &w->skeleton);
+	if (!err && opt->dry_run)
+		return dry_run(w);
+	if (!err && opt->pin)
+		err = pins_open(&w->pins, opt->pin_dir, opt->keep);
+	if (!err)
+		err = load(w);
+	if (!err)
+		err = pin(w);
+	if (!err)
+		err = attach(w);
+	return err ? err : loop_run(&w->loop);
+}
+
+int watch_main(const struct watch_verb *verb, void *session,
+	       struct watch_options *opt)
+{
+	struct watch w = {
+		.verb = verb,
+		.opt = opt,
+		.session = session,
+		.pins.fd = -1,
+		.loop = {
+			.interval = opt->interval,
+			.count = opt->count,
+			.lines = opt->json,
+			.report = report_interval,
+			.redraw = show,
+			.summary = report_whole,
+			.arg = &w,
+		},
+		.report = {
+			.opt = opt,
+			.screen = &w.loop.screen,
+		},
+	};
+	int err;
+
+	if (!opt->pin_dir)
+		opt->pin_dir = verb->pin_dir;
+	if (opt->json)
+		message_json();
+	libbpf_set_print(opt->verbose ? print_libbpf : NULL);
+	ticker_block();
+	err = run(&w);
+	/* The pins know the maps by names that belong to the skeleton. */
+	pins_close(&w.pins);
+	verb->close(session);
+	return err;
 }
