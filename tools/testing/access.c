@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* How others reach a mapping: O_DIRECT, pipes, ptrace, /proc/PID/mem, futex, io_uring. */
+/* How others reach a mapping: O_DIRECT, pipes, ptrace, /proc/PID/mem, futex,
+ * io_uring. */
 #include <linux/futex.h>
 #include <linux/io_uring.h>
 #include <sys/ptrace.h>
@@ -8,7 +9,6 @@
 #include "scenario.h"
 
 #define SIZE (8 * MIB)
-#define RW (PROT_READ | PROT_WRITE)
 #define SEGV_DENIED RAISED(SIGSEGV, SEGV_ACCERR)
 
 static char *touched(struct side *s, int fd, int prot)
@@ -34,24 +34,6 @@ static char *read_only_over_writable(struct side *s, int fd)
 	links(s, "links_before", map, "1111");
 	links(s, "links_writer", writer, "1111");
 	return map;
-}
-
-/* a file of blocks on a block device, with the stamps of stamp_all() from start on */
-static int direct_file(size_t size, uint64_t start)
-{
-	char path[] = EXT4_DIR "/direct-XXXXXX";
-	char *buffer = aligned_alloc(PAGE, PAGE);
-	int fd = mkostemp(path, O_DIRECT | O_CLOEXEC);
-
-	NEED(buffer && fd >= 0);
-	unlink(path);
-	memset(buffer, 0, PAGE);
-	for (size_t at = 0; at < size; at += PAGE) {
-		set_word(buffer, start + at / PAGE + 1);
-		NEED(pwrite(fd, buffer, PAGE, at) == (ssize_t)PAGE);
-	}
-	free(buffer);
-	return fd;
 }
 
 SCENARIO(direct_read, "SCM-2,SCM-6")

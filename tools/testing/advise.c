@@ -3,7 +3,6 @@
 #include "scenario.h"
 
 #define SIZE (8 * MIB)
-#define RW (PROT_READ | PROT_WRITE)
 
 #ifndef MADV_COLD
 #define MADV_COLD 20

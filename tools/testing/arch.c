@@ -7,7 +7,6 @@
 #include "scenario.h"
 
 #define SIZE (8 * MIB)
-#define RW (PROT_READ | PROT_WRITE)
 
 #ifndef SEGV_PKUERR
 #define SEGV_PKUERR 4

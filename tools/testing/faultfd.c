@@ -8,7 +8,6 @@
 #include "scenario.h"
 
 #define SIZE (8 * MIB)
-#define RW (PROT_READ | PROT_WRITE)
 
 #ifndef UFFD_FEATURE_WP_HUGETLBFS_SHMEM
 #define UFFD_FEATURE_WP_HUGETLBFS_SHMEM (1 << 12)

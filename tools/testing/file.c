@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What happens to the file below a mapping: size, holes, seals, its file system. */
+/* What happens to the file below a mapping: size, holes, seals, its file
+ * system. */
 #include <sys/mount.h>
 #include <sys/statfs.h>
 #include <sys/uio.h>
@@ -7,7 +8,6 @@
 #include "scenario.h"
 
 #define SIZE (8 * MIB)
-#define RW (PROT_READ | PROT_WRITE)
 #define BUS_PAST_END RAISED(SIGBUS, BUS_ADRERR)
 #define SEGV_DENIED RAISED(SIGSEGV, SEGV_ACCERR)
 
@@ -22,12 +22,6 @@ static char *touched(struct side *s, int fd, int prot)
 	sum_all(map, SIZE);
 	links(s, "links_before", map, "1111");
 	return map;
-}
-
-static int64_t punch(int fd, off_t from, off_t length)
-{
-	return err(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			     from, length));
 }
 
 SCENARIO(truncate_down, "SCM-2")
@@ -127,7 +121,7 @@ SCENARIO(punch_page, "SCM-2")
 	char *map = touched(s, fd, RW);
 	struct stat status;
 
-	must(s, "punch", punch(fd, 3 * MIB, PAGE), 0);
+	must(s, "punch", punch_hole(fd, 3 * MIB, PAGE), 0);
 	must(s, "zero", word(map + 3 * MIB), 0);
 	must(s, "before", word(map + 3 * MIB - PAGE), 3 * MIB / PAGE);
 	must(s, "after", word(map + 3 * MIB + PAGE), 3 * MIB / PAGE + 2);
@@ -144,7 +138,7 @@ SCENARIO(punch_bytes, "SCM-2")
 	char *map = touched(s, fd, RW);
 
 	memset(map + 3 * MIB, 'y', 2 * PAGE);
-	must(s, "punch", punch(fd, 3 * MIB + 100, PAGE), 0);
+	must(s, "punch", punch_hole(fd, 3 * MIB + 100, PAGE), 0);
 	must(s, "kept", map[3 * MIB + 99], 'y');
 	must(s, "cleared", map[3 * MIB + 100], 0);
 	must(s, "cleared_last", map[3 * MIB + PAGE + 99], 0);
@@ -159,7 +153,7 @@ SCENARIO(punch_range, "SCM-2")
 	     *other = map_side(s, SIZE, PROT_READ, fd, 0);
 
 	sum_all(other, SIZE);
-	must(s, "punch", punch(fd, RANGE, RANGE), 0);
+	must(s, "punch", punch_hole(fd, RANGE, RANGE), 0);
 	must(s, "zero", sum_all(map + RANGE, RANGE), 0);
 	must(s, "zero_other", sum_all(other + RANGE, RANGE), 0);
 	must(s, "left", sum_all(other + 2 * RANGE, 2 * RANGE),
@@ -176,7 +170,7 @@ SCENARIO(punch_everything, "SCM-2")
 	char *map = touched(s, fd, RW);
 	struct stat status;
 
-	must(s, "punch", punch(fd, 0, SIZE), 0);
+	must(s, "punch", punch_hole(fd, 0, SIZE), 0);
 	must(s, "fstat", fstat(fd, &status), 0);
 	must(s, "blocks", status.st_blocks, 0);
 	must(s, "zero", sum_all(map, SIZE), 0);
@@ -287,7 +281,7 @@ SCENARIO(seal_size, "SCM-2")
 	must(s, "truncate_down", err(ftruncate(fd, MIB)), -EPERM);
 	must(s, "truncate_up", err(ftruncate(fd, 2 * SIZE)), -EPERM);
 	must(s, "write", try_write(map + MIB, 5), 0);
-	must(s, "punch", punch(fd, 0, RANGE), 0);
+	must(s, "punch", punch_hole(fd, 0, RANGE), 0);
 	must(s, "zero", sum_all(map, RANGE), 0);
 	relinks(s, "links", map, "1111");
 }
@@ -423,7 +417,7 @@ SCENARIO(tmpfs_full, "SCM-3")
 		raised = try_write(map + at, 1);
 	must(s, "raised", raised, BUS_PAST_END);
 	must(s, "pages", pages, 4 * MIB / PAGE + 1);
-	must(s, "punch", punch(fd, 0, MIB), 0);
+	must(s, "punch", punch_hole(fd, 0, MIB), 0);
 	must(s, "room_again", try_write(map + 5 * MIB, 1), 0);
 	relinks(s, "links", map, "11??");
 	munmap(map, SIZE);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What the scenarios share: mappings, accesses that may fail, small files. */
+#include <sched.h>
 #include <setjmp.h>
 
 #include "pair.h"
@@ -87,16 +88,44 @@ int memory_file(size_t size)
 	return fd;
 }
 
-int stamped_file(size_t size)
+void stamp_file(int fd, size_t size)
 {
-	int fd = memory_file(size);
-
 	for (size_t at = 0; at < size; at += PAGE) {
 		uint64_t value = at / PAGE + 1;
 
 		NEED(pwrite(fd, &value, sizeof(value), at) == sizeof(value));
 	}
+}
+
+int stamped_file(size_t size)
+{
+	int fd = memory_file(size);
+
+	stamp_file(fd, size);
 	return fd;
+}
+
+int direct_file(size_t size, uint64_t start)
+{
+	char path[] = EXT4_DIR "/direct-XXXXXX";
+	char *buffer = aligned_alloc(PAGE, PAGE);
+	int fd = mkostemp(path, O_DIRECT | O_CLOEXEC);
+
+	NEED(buffer && fd >= 0);
+	unlink(path);
+	memset(buffer, 0, PAGE);
+	for (size_t at = 0; at < size; at += PAGE) {
+		set_word(buffer, start + at / PAGE + 1);
+		NEED(pwrite(fd, buffer, PAGE, at) == (ssize_t)PAGE);
+	}
+	free(buffer);
+	return fd;
+}
+
+int64_t punch_hole(int fd, off_t from, off_t length)
+{
+	return err(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			     from, length));
 }
 
 char *free_space(size_t size)
@@ -182,6 +211,15 @@ uint64_t stamp_sum(size_t from, size_t to)
 	return sum;
 }
 
+void pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	NEED(!sched_setaffinity(0, sizeof(set), &set));
+}
+
 int wait_status(pid_t pid)
 {
 	int status;
@@ -228,19 +266,29 @@ int64_t write_text(const char *path, const char *text)
 	return result < 0 ? result : 0;
 }
 
-int64_t status_kb(const char *name)
+static int64_t named_number(const char *path, const char *name)
 {
-	FILE *status = fopen("/proc/self/status", "re");
+	FILE *file = fopen(path, "re");
 	int64_t value = -1;
 	char line[256];
 
-	NEED(status);
-	while (fgets(line, sizeof(line), status))
+	NEED(file);
+	while (fgets(line, sizeof(line), file))
 		if (!strncmp(line, name, strlen(name)) &&
 		    line[strlen(name)] == ':')
 			value = strtoll(line + strlen(name) + 1, NULL, 10);
-	fclose(status);
+	fclose(file);
 	return value;
+}
+
+int64_t status_kb(const char *name)
+{
+	return named_number("/proc/self/status", name);
+}
+
+int64_t meminfo_kb(const char *name)
+{
+	return named_number("/proc/meminfo", name);
 }
 
 /* call back for every line of the smaps entry of an address */

@@ -84,12 +84,32 @@ static void linked_now(const void *base, char *text, size_t ranges)
 	fclose(self);
 }
 
+static bool links_agree(const char *have, const char *wanted)
+{
+	for (; *wanted; have++, wanted++)
+		if (*wanted != '?' && *have != *wanted)
+			return false;
+	return true;
+}
+
 bool is_linked(const void *base)
 {
 	char text[2];
 
 	linked_now(base, text, 1);
 	return text[0] == '1';
+}
+
+bool links_are(struct side *side, const void *base, const char *wanted)
+{
+	char have[80];
+	size_t ranges = strlen(wanted);
+
+	NEED(ranges < sizeof(have));
+	if (!side->linked)
+		return true;
+	linked_now(base, have, ranges);
+	return links_agree(have, wanted);
 }
 
 void links(struct side *side, const char *name, const void *base,
@@ -125,14 +145,6 @@ void broken(const char *file, int line, const char *what)
 	_exit(99);
 }
 
-static bool links_agree(const char *have, const char *wanted)
-{
-	for (; *wanted; have++, wanted++)
-		if (*wanted != '?' && *have != *wanted)
-			return false;
-	return true;
-}
-
 static void side_of(struct log *log, bool linked, scenario_fn *run)
 {
 	struct side side = { .linked = linked, .log = log };
@@ -158,8 +170,9 @@ static const char *judge(const struct record *ordinary,
 			 const struct record *linked, char *text, size_t size)
 {
 	if (ordinary && strcmp(ordinary->name, linked->name)) {
-		snprintf(text, size, "the ordinary side recorded '%s' here",
-			 ordinary->name);
+		snprintf(text, size,
+			 "the ordinary side recorded '%s' %lld here",
+			 ordinary->name, (long long)ordinary->value);
 		return text;
 	}
 	if (linked->kind == RECORD_LINKS) {

@@ -37,6 +37,7 @@
 #define GIB (1024 * MIB)
 #define PAGE (4 * KIB)
 #define RANGE SCOME_RANGE_SIZE
+#define RW (PROT_READ | PROT_WRITE)
 #define MAP_PT (MAP_SHARED_VALIDATE | MAP_SHARED_PT)
 
 #ifndef MADV_POPULATE_READ
@@ -76,6 +77,8 @@ void links(struct side *side, const char *name, const void *base,
 /* the same, after reading every page that can be read */
 void relinks(struct side *side, const char *name, const void *base,
 	     const char *wanted);
+/* the same without a record; true on the ordinary side */
+bool links_are(struct side *side, const void *base, const char *wanted);
 /* this check cannot be made here, for this reason */
 void skip(struct side *side, const char *name, const char *reason);
 /* the scenario cannot go on: its preparation failed */
@@ -93,6 +96,10 @@ int64_t err(int64_t result);
 /* a memory file of this size; one with the stamps of stamp_all() in it */
 int memory_file(size_t size);
 int stamped_file(size_t size);
+void stamp_file(int fd, size_t size);
+/* one on a block device, opened for O_DIRECT, with the stamps from start on */
+int direct_file(size_t size, uint64_t start);
+int64_t punch_hole(int fd, off_t from, off_t length);
 
 /*
  * Map it the side's way. Both sides get an address that is congruent to the
@@ -125,11 +132,14 @@ void set_word(void *address, uint64_t value);
 /* run it in a child of this process; its exit status, or 128 + signal */
 int in_child(int (*run)(void *context), void *context);
 int wait_status(pid_t pid);
+/* this thread runs on that processor only */
+void pin(int cpu);
 
 /* small files of /proc and /sys */
 int64_t read_number(const char *path);
 int64_t write_text(const char *path, const char *text);
 int64_t status_kb(const char *name);
+int64_t meminfo_kb(const char *name);
 /* one "Name: value" of the smaps entry of an address; -1 without such a line */
 int64_t smaps_kb(const void *address, const char *name);
 bool smaps_flag(const void *address, const char *flag);

@@ -8,7 +8,6 @@
 
 #define SIZE (16 * MIB)
 #define ALL "11111111"
-#define RW (PROT_READ | PROT_WRITE)
 
 static char *touched(struct side *s, int fd)
 {

@@ -5,7 +5,6 @@
 #include "scenario.h"
 
 #define SIZE (8 * MIB)
-#define RW (PROT_READ | PROT_WRITE)
 
 #ifndef MAP_SYNC
 #define MAP_SYNC 0x80000

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Stale translations. A context switch flushes, so only a process that has a CPU of
- * its own and spins on a page can see one: it reads or writes the page in a loop
- * without a system call and tells what it saw through an ordinary page, while
- * others take the page away. What it sees must be right after a few turns.
+ * Stale translations. A context switch flushes, so only a process that has a
+ * CPU of its own and spins on a page can see one: it reads or writes the page
+ * in a loop without a system call and tells what it saw through an ordinary
+ * page, while others take the page away. What it sees must be right after a few
+ * turns.
  */
 #include <linux/mempolicy.h>
 #include <pthread.h>
@@ -12,7 +13,6 @@
 #include "scenario.h"
 
 #define SIZE (4 * MIB)
-#define RW (PROT_READ | PROT_WRITE)
 /* turns after which the spinner must have seen what has happened */
 #define SOON 2000
 
@@ -36,15 +36,6 @@ struct spinner {
 	pthread_t thread;
 	char *map;
 };
-
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	NEED(!sched_setaffinity(0, sizeof(set), &set));
-}
 
 static void spin(void *context)
 {
@@ -170,12 +161,6 @@ static bool writes_arrive(struct spinner *spinner)
 	return get(spinner->fd, spinner->at) > turns;
 }
 
-static int64_t punch(int fd, off_t from, off_t length)
-{
-	return err(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			     from, length));
-}
-
 SCENARIO(reader_and_punch, "SCM-2")
 {
 	struct spinner spinner = { .fd = stamped_file(SIZE),
@@ -185,7 +170,7 @@ SCENARIO(reader_and_punch, "SCM-2")
 
 	start_process(s, &spinner);
 	for (unsigned int i = 0; i < 50; i++) {
-		NEED(!punch(spinner.fd, spinner.at, PAGE));
+		NEED(!punch_hole(spinner.fd, spinner.at, PAGE));
 		zero += sees(&spinner, 0);
 		put(spinner.fd, spinner.at, 1000 + i);
 		good += sees(&spinner, 1000 + i);
@@ -204,7 +189,7 @@ SCENARIO(reader_and_punch_range, "SCM-2")
 
 	start_process(s, &spinner);
 	for (unsigned int i = 0; i < 20; i++) {
-		NEED(!punch(spinner.fd, 0, SIZE));
+		NEED(!punch_hole(spinner.fd, 0, SIZE));
 		put(spinner.fd, spinner.at, 1000 + i);
 		good += sees(&spinner, 1000 + i);
 	}
@@ -222,7 +207,7 @@ SCENARIO(writer_and_punch, "SCM-2")
 
 	start_process(s, &spinner);
 	for (unsigned int i = 0; i < 50; i++) {
-		NEED(!punch(spinner.fd, spinner.at, PAGE));
+		NEED(!punch_hole(spinner.fd, spinner.at, PAGE));
 		good += writes_arrive(&spinner);
 	}
 	must(s, "good", good, 50);
@@ -364,7 +349,7 @@ SCENARIO(writer_and_collapse, "SCM-5")
 		madvise(ordinary, SIZE, MADV_COLLAPSE);
 		good += writes_arrive(&spinner);
 		/* small pages again */
-		NEED(!punch(spinner.fd, spinner.at + PAGE, PAGE));
+		NEED(!punch_hole(spinner.fd, spinner.at + PAGE, PAGE));
 		good += writes_arrive(&spinner);
 	}
 	must(s, "good", good, 10);
@@ -463,7 +448,8 @@ SCENARIO(thread_and_mremap, "SCM-6")
 	must(s, "sum", sum_all(place, SIZE), stamp_sum(0, SIZE));
 }
 
-/* the range ends its link in one way or another, and goes on hearing of the file */
+/* the range ends its link in one way or another, and goes on hearing of the
+ * file */
 static void leave_and_punch(struct side *s, void (*leave)(char *map))
 {
 	struct spinner spinner = { .fd = stamped_file(SIZE),
@@ -475,7 +461,7 @@ static void leave_and_punch(struct side *s, void (*leave)(char *map))
 	leave(spinner.map);
 	wait_turns(spinner.window, SOON);
 	for (unsigned int i = 0; i < 20; i++) {
-		NEED(!punch(spinner.fd, spinner.at, PAGE));
+		NEED(!punch_hole(spinner.fd, spinner.at, PAGE));
 		put(spinner.fd, spinner.at, 1000 + i);
 		good += sees(&spinner, 1000 + i);
 	}
@@ -520,7 +506,7 @@ SCENARIO(thread_and_dontneed, "SCM-6")
 	start_thread(s, &spinner);
 	for (unsigned int i = 0; i < 20; i++) {
 		drop(spinner.map);
-		NEED(!punch(spinner.fd, spinner.at, PAGE));
+		NEED(!punch_hole(spinner.fd, spinner.at, PAGE));
 		put(spinner.fd, spinner.at, 1000 + i);
 		good += sees(&spinner, 1000 + i);
 	}
@@ -549,7 +535,7 @@ SCENARIO(reader_and_exits, "SCM-5")
 		}
 		wait_status(pid);
 		good += sees(&spinner, 1000 + i);
-		NEED(!punch(spinner.fd, spinner.at, PAGE));
+		NEED(!punch_hole(spinner.fd, spinner.at, PAGE));
 	}
 	must(s, "good", good, 20);
 	stop_process(s, &spinner);
@@ -573,14 +559,15 @@ static int64_t shootdowns(int cpu)
 
 #define ROUNDS 200
 
-/* interrupts of CPU 1 while this process, on CPU 0, punches a page that it has touched */
+/* interrupts of CPU 1 while this process, on CPU 0, punches a page that it has
+ * touched */
 static int64_t interrupts_of_punches(int fd, char *map)
 {
 	int64_t before = shootdowns(1);
 
 	for (unsigned int i = 0; i < ROUNDS; i++) {
 		set_word(map + 3 * MIB + PAGE, i);
-		NEED(!punch(fd, 3 * MIB + PAGE, PAGE));
+		NEED(!punch_hole(fd, 3 * MIB + PAGE, PAGE));
 	}
 	return shootdowns(1) - before;
 }

@@ -3,7 +3,6 @@
 #include "scenario.h"
 
 #define SIZE (8 * MIB)
-#define RW (PROT_READ | PROT_WRITE)
 #define SEGV_UNMAPPED RAISED(SIGSEGV, SEGV_MAPERR)
 #define SEGV_DENIED RAISED(SIGSEGV, SEGV_ACCERR)
 
