@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Stale translations. A context switch flushes, so only a process that has a
- * CPU of its own and spins on a page can see one: it reads or writes the page
- * in a loop without a system call and tells what it saw through an ordinary
- * page, while others take the page away. What it sees must be right after a few
- * turns.
+ * Stale translations. A context switch flushes, so only a process that has a CPU of
+ * its own and spins on a page can see one: it reads or writes the page in a loop
+ * without a system call and tells what it saw through an ordinary page, while
+ * others take the page away. What it sees must be right after a few turns.
  */
 #include <linux/mempolicy.h>
 #include <pthread.h>
@@ -31,11 +30,22 @@ struct spinner {
 	int prot;
 	size_t at;
 	bool writes;
+	/* put into the file last; never the same again */
+	uint64_t value;
 	pid_t pid;
 	/* only where the spinner is a thread of this process */
 	pthread_t thread;
 	char *map;
 };
+
+static struct spinner on_stamped_file(int prot, bool writes)
+{
+	return (struct spinner){ .fd = stamped_file(SIZE),
+				 .prot = prot,
+				 .at = 3 * MIB,
+				 .writes = writes,
+				 .value = 1000 };
+}
 
 static void spin(void *context)
 {
@@ -161,19 +171,37 @@ static bool writes_arrive(struct spinner *spinner)
 	return get(spinner->fd, spinner->at) > turns;
 }
 
+/* from the spinner to the file, or the other way round */
+static bool change_arrives(struct spinner *spinner)
+{
+	if (spinner->writes)
+		return writes_arrive(spinner);
+	put(spinner->fd, spinner->at, ++spinner->value);
+	return sees(spinner, spinner->value);
+}
+
+/* its page is taken away and comes back, again and again: how often that arrives */
+static unsigned int punches_arrive(struct spinner *spinner, unsigned int rounds)
+{
+	unsigned int good = 0;
+
+	for (unsigned int i = 0; i < rounds; i++) {
+		NEED(!punch_hole(spinner->fd, spinner->at, PAGE));
+		good += change_arrives(spinner);
+	}
+	return good;
+}
+
 SCENARIO(reader_and_punch, "SCM-2")
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE),
-				   .prot = PROT_READ,
-				   .at = 3 * MIB };
+	struct spinner spinner = on_stamped_file(PROT_READ, false);
 	unsigned int good = 0, zero = 0;
 
 	start_process(s, &spinner);
 	for (unsigned int i = 0; i < 50; i++) {
 		NEED(!punch_hole(spinner.fd, spinner.at, PAGE));
 		zero += sees(&spinner, 0);
-		put(spinner.fd, spinner.at, 1000 + i);
-		good += sees(&spinner, 1000 + i);
+		good += change_arrives(&spinner);
 	}
 	must(s, "zero", zero, 50);
 	must(s, "good", good, 50);
@@ -182,16 +210,13 @@ SCENARIO(reader_and_punch, "SCM-2")
 
 SCENARIO(reader_and_punch_range, "SCM-2")
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE),
-				   .prot = RW,
-				   .at = 3 * MIB };
+	struct spinner spinner = on_stamped_file(RW, false);
 	unsigned int good = 0;
 
 	start_process(s, &spinner);
 	for (unsigned int i = 0; i < 20; i++) {
 		NEED(!punch_hole(spinner.fd, 0, SIZE));
-		put(spinner.fd, spinner.at, 1000 + i);
-		good += sees(&spinner, 1000 + i);
+		good += change_arrives(&spinner);
 	}
 	must(s, "good", good, 20);
 	stop_process(s, &spinner);
@@ -199,27 +224,16 @@ SCENARIO(reader_and_punch_range, "SCM-2")
 
 SCENARIO(writer_and_punch, "SCM-2")
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE),
-				   .prot = RW,
-				   .at = 3 * MIB,
-				   .writes = true };
-	unsigned int good = 0;
+	struct spinner spinner = on_stamped_file(RW, true);
 
 	start_process(s, &spinner);
-	for (unsigned int i = 0; i < 50; i++) {
-		NEED(!punch_hole(spinner.fd, spinner.at, PAGE));
-		good += writes_arrive(&spinner);
-	}
-	must(s, "good", good, 50);
+	must(s, "good", punches_arrive(&spinner, 50), 50);
 	stop_process(s, &spinner);
 }
 
 static void truncate_under(struct side *s, bool writes)
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE),
-				   .prot = RW,
-				   .at = 3 * MIB,
-				   .writes = writes };
+	struct spinner spinner = on_stamped_file(RW, writes);
 
 	start_process(s, &spinner);
 	NEED(!ftruncate(spinner.fd, 2 * MIB));
@@ -249,55 +263,39 @@ static int64_t reclaim(const char *cgroup)
 	return read_number(path);
 }
 
-SCENARIO(reader_and_reclaim, "SCM-2")
+static void reclaim_under(struct side *s, int prot, bool writes)
 {
-	struct spinner spinner = { .prot = PROT_READ, .at = 3 * MIB };
 	const char *cgroup = own_cgroup();
+	struct spinner spinner = on_stamped_file(prot, writes);
 	unsigned int good = 0;
 	int64_t swapped = 0;
 
-	spinner.fd = stamped_file(SIZE);
 	start_process(s, &spinner);
 	for (unsigned int i = 0; i < 20; i++) {
 		int64_t now = reclaim(cgroup);
 
 		if (now > swapped)
 			swapped = now;
-		put(spinner.fd, spinner.at, 1000 + i);
-		good += sees(&spinner, 1000 + i);
+		good += change_arrives(&spinner);
 	}
 	must(s, "good", good, 20);
 	must(s, "swapped", swapped > 0, 1);
 	stop_process(s, &spinner);
+}
+
+SCENARIO(reader_and_reclaim, "SCM-2")
+{
+	reclaim_under(s, PROT_READ, false);
 }
 
 SCENARIO(writer_and_reclaim, "SCM-2")
 {
-	struct spinner spinner = { .prot = RW, .at = 3 * MIB, .writes = true };
-	const char *cgroup = own_cgroup();
-	unsigned int good = 0;
-	int64_t swapped = 0;
-
-	spinner.fd = stamped_file(SIZE);
-	start_process(s, &spinner);
-	for (unsigned int i = 0; i < 20; i++) {
-		int64_t now = reclaim(cgroup);
-
-		if (now > swapped)
-			swapped = now;
-		good += writes_arrive(&spinner);
-	}
-	must(s, "good", good, 20);
-	must(s, "swapped", swapped > 0, 1);
-	stop_process(s, &spinner);
+	reclaim_under(s, RW, true);
 }
 
 static void migrate_under(struct side *s, bool writes)
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE),
-				   .prot = RW,
-				   .at = 3 * MIB,
-				   .writes = writes };
+	struct spinner spinner = on_stamped_file(RW, writes);
 	char *map = map_side(s, SIZE, RW, spinner.fd, 0);
 	unsigned int good = 0, moved = 0;
 
@@ -311,12 +309,7 @@ static void migrate_under(struct side *s, bool writes)
 		syscall(SYS_move_pages, 0, 1, &page, &node, &status,
 			MPOL_MF_MOVE_ALL);
 		moved += status == node;
-		if (writes) {
-			good += writes_arrive(&spinner);
-		} else {
-			put(spinner.fd, spinner.at, 1000 + i);
-			good += sees(&spinner, 1000 + i);
-		}
+		good += change_arrives(&spinner);
 	}
 	must(s, "good", good, 30);
 	must(s, "moved", moved > 20, 1);
@@ -336,10 +329,7 @@ SCENARIO(writer_and_migration, "SCM-5")
 
 SCENARIO(writer_and_collapse, "SCM-5")
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE),
-				   .prot = RW,
-				   .at = 3 * MIB,
-				   .writes = true };
+	struct spinner spinner = on_stamped_file(RW, true);
 	char *ordinary = map_ordinary(SIZE, RW, spinner.fd, 0);
 	unsigned int good = 0;
 
@@ -356,68 +346,64 @@ SCENARIO(writer_and_collapse, "SCM-5")
 	stop_process(s, &spinner);
 }
 
-SCENARIO(thread_and_mprotect, "SCM-15")
+/* the thread loses its page and has to notice */
+static void take_from_thread(struct side *s, bool writes,
+			     void (*take)(char *map), const char *wanted)
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE),
-				   .prot = RW,
-				   .at = 3 * MIB,
-				   .writes = true };
+	struct spinner spinner = on_stamped_file(RW, writes);
 
 	start_thread(s, &spinner);
-	NEED(!mprotect(spinner.map, SIZE, PROT_READ));
+	take(spinner.map);
 	wait_turns(spinner.window, SOON);
 	must(s, "raised", spinner.window->raised, SIGSEGV);
 	stop_thread(&spinner);
-	relinks(s, "links", spinner.map, "11");
+	if (wanted)
+		relinks(s, "links", spinner.map, wanted);
+}
+
+static void protect(char *map)
+{
+	NEED(!mprotect(map, SIZE, PROT_READ));
+}
+
+SCENARIO(thread_and_mprotect, "SCM-15")
+{
+	take_from_thread(s, true, protect, "11");
+}
+
+static void protect_page(char *map)
+{
+	NEED(!mprotect(map + 3 * MIB, PAGE, PROT_READ));
 }
 
 SCENARIO(thread_and_mprotect_page, "SCM-6,SCM-15")
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE),
-				   .prot = RW,
-				   .at = 3 * MIB,
-				   .writes = true };
+	take_from_thread(s, true, protect_page, "10");
+}
 
-	start_thread(s, &spinner);
-	NEED(!mprotect(spinner.map + 3 * MIB, PAGE, PROT_READ));
-	wait_turns(spinner.window, SOON);
-	must(s, "raised", spinner.window->raised, SIGSEGV);
-	stop_thread(&spinner);
-	relinks(s, "links", spinner.map, "10");
+static void unmap(char *map)
+{
+	NEED(!munmap(map, SIZE));
 }
 
 SCENARIO(thread_and_munmap, "SCM-6")
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE),
-				   .prot = RW,
-				   .at = 3 * MIB };
+	take_from_thread(s, false, unmap, NULL);
+}
 
-	start_thread(s, &spinner);
-	NEED(!munmap(spinner.map, SIZE));
-	wait_turns(spinner.window, SOON);
-	must(s, "raised", spinner.window->raised, SIGSEGV);
-	stop_thread(&spinner);
+static void unmap_page(char *map)
+{
+	NEED(!munmap(map + 3 * MIB, PAGE));
 }
 
 SCENARIO(thread_and_munmap_page, "SCM-6")
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE),
-				   .prot = RW,
-				   .at = 3 * MIB };
-
-	start_thread(s, &spinner);
-	NEED(!munmap(spinner.map + 3 * MIB, PAGE));
-	wait_turns(spinner.window, SOON);
-	must(s, "raised", spinner.window->raised, SIGSEGV);
-	stop_thread(&spinner);
-	relinks(s, "links", spinner.map, "10");
+	take_from_thread(s, false, unmap_page, "10");
 }
 
 SCENARIO(thread_and_map_over, "SCM-6,SCM-16")
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE),
-				   .prot = RW,
-				   .at = 3 * MIB };
+	struct spinner spinner = on_stamped_file(RW, false);
 	char *over;
 
 	start_thread(s, &spinner);
@@ -433,9 +419,7 @@ SCENARIO(thread_and_map_over, "SCM-6,SCM-16")
 
 SCENARIO(thread_and_mremap, "SCM-6")
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE),
-				   .prot = RW,
-				   .at = 3 * MIB };
+	struct spinner spinner = on_stamped_file(RW, false);
 	char *place;
 
 	start_thread(s, &spinner);
@@ -448,24 +432,15 @@ SCENARIO(thread_and_mremap, "SCM-6")
 	must(s, "sum", sum_all(place, SIZE), stamp_sum(0, SIZE));
 }
 
-/* the range ends its link in one way or another, and goes on hearing of the
- * file */
+/* the range ends its link in one way or another, and goes on hearing of the file */
 static void leave_and_punch(struct side *s, void (*leave)(char *map))
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE),
-				   .prot = RW,
-				   .at = 3 * MIB };
-	unsigned int good = 0;
+	struct spinner spinner = on_stamped_file(RW, false);
 
 	start_thread(s, &spinner);
 	leave(spinner.map);
 	wait_turns(spinner.window, SOON);
-	for (unsigned int i = 0; i < 20; i++) {
-		NEED(!punch_hole(spinner.fd, spinner.at, PAGE));
-		put(spinner.fd, spinner.at, 1000 + i);
-		good += sees(&spinner, 1000 + i);
-	}
-	must(s, "good", good, 20);
+	must(s, "good", punches_arrive(&spinner, 20), 20);
 	must(s, "raised", spinner.window->raised, 0);
 	stop_thread(&spinner);
 	relinks(s, "links", spinner.map, "10");
@@ -498,17 +473,13 @@ static void drop(char *map)
 
 SCENARIO(thread_and_dontneed, "SCM-6")
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE),
-				   .prot = RW,
-				   .at = 3 * MIB };
+	struct spinner spinner = on_stamped_file(RW, false);
 	unsigned int good = 0;
 
 	start_thread(s, &spinner);
 	for (unsigned int i = 0; i < 20; i++) {
 		drop(spinner.map);
-		NEED(!punch_hole(spinner.fd, spinner.at, PAGE));
-		put(spinner.fd, spinner.at, 1000 + i);
-		good += sees(&spinner, 1000 + i);
+		good += punches_arrive(&spinner, 1);
 	}
 	must(s, "good", good, 20);
 	stop_thread(&spinner);
@@ -517,9 +488,7 @@ SCENARIO(thread_and_dontneed, "SCM-6")
 
 SCENARIO(reader_and_exits, "SCM-5")
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE),
-				   .prot = RW,
-				   .at = 3 * MIB };
+	struct spinner spinner = on_stamped_file(RW, false);
 	unsigned int good = 0;
 
 	start_process(s, &spinner);
@@ -559,8 +528,7 @@ static int64_t shootdowns(int cpu)
 
 #define ROUNDS 200
 
-/* interrupts of CPU 1 while this process, on CPU 0, punches a page that it has
- * touched */
+/* interrupts of CPU 1 while this process, on CPU 0, punches a page that it has touched */
 static int64_t interrupts_of_punches(int fd, char *map)
 {
 	int64_t before = shootdowns(1);
@@ -590,9 +558,7 @@ SCENARIO_LINKED(interrupts_spare_strangers, "SCM-6,SCM-16")
 
 SCENARIO_LINKED(interrupts_reach_the_linked, "SCM-6,SCM-16")
 {
-	struct spinner spinner = { .fd = stamped_file(SIZE),
-				   .prot = RW,
-				   .at = 3 * MIB };
+	struct spinner spinner = on_stamped_file(RW, false);
 	char *map = map_side(s, SIZE, RW, spinner.fd, 0);
 	int64_t alone, many;
 	pid_t pids[16];
