@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* How others reach a mapping: O_DIRECT, pipes, ptrace, /proc/PID/mem, futex,
- * io_uring. */
+/* How others reach a mapping: O_DIRECT, pipes, ptrace, /proc/PID/mem, futex, io_uring. */
 #include <linux/futex.h>
 #include <linux/io_uring.h>
 #include <sys/ptrace.h>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What happens to the file below a mapping: size, holes, seals, its file
- * system. */
+/* What happens to the file below a mapping: size, holes, seals, its file system. */
 #include <sys/mount.h>
 #include <sys/statfs.h>
 #include <sys/uio.h>

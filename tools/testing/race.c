@@ -73,8 +73,7 @@ static void check_page(void *context)
 		__atomic_add_fetch(check->race->wrong, 1, __ATOMIC_RELAXED);
 }
 
-/* one access to a random page; a signal is all right where others take memory
- * away */
+/* one access to a random page; a signal is all right where others take memory away */
 static void touch(struct race *race, char *map, unsigned int *seed, bool write)
 {
 	struct check check = {
@@ -351,8 +350,8 @@ static void *thread_main(void *context)
 }
 
 /*
- * A signal handler belongs to the whole process and try_call() sets and
- * restores it, so the threads' accesses run inside one that covers them all.
+ * A signal handler belongs to the whole process and try_call() sets and restores it,
+ * so the threads' accesses run inside one that covers them all.
  */
 static void all_threads(void *context)
 {
@@ -782,8 +781,7 @@ static struct attempt attempt_path(struct side *s, const struct path *path,
 	return attempt;
 }
 
-/* first with nothing failing, then the first, the second, ... until all go well
- */
+/* first with nothing failing, then the first, the second, ... until all go well */
 static void fail_each(struct side *s, const struct path *path)
 {
 	static const char *const checks[] = { "every_allocation", "results",
@@ -871,8 +869,7 @@ static bool sum_is(const char *map, size_t from, size_t to)
 	return sum_all(map, to - from) == stamp_sum(from, to);
 }
 
-/* the mapping as map_stamped() made it; a range that the path was to split may
- * be */
+/* the mapping as map_stamped() made it; a range that the path was to split may be */
 static bool as_stamped(struct attempt *attempt, const char *wanted)
 {
 	return sum_is(attempt->map, 0, SMALL) &&
@@ -1212,8 +1209,7 @@ static void exits(struct side *s, const char *map, unsigned int n)
 	_exit(7);
 }
 
-/* how many allocations a process that has ended had left; it is still there to
- * ask */
+/* how many allocations a process that has ended had left; it is still there to ask */
 static unsigned int left_of(pid_t pid)
 {
 	char path[64];
