@@ -8,12 +8,16 @@ import select
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import time
 
-import pyte
-
 from tap import LIMIT
+
+try:
+    import pyte
+except ImportError:
+    sys.exit("terminal: the module pyte is missing: 'make deps' (it installs python3-pyte)")
 
 ENTER, LEAVE = b"\033[?1049h", b"\033[?1049l"
 
