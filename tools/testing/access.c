@@ -10,15 +10,6 @@
 #define SIZE (8 * MIB)
 #define SEGV_DENIED RAISED(SIGSEGV, SEGV_ACCERR)
 
-static char *touched(struct side *s, int fd, int prot)
-{
-	char *map = map_side(s, SIZE, prot, fd, 0);
-
-	sum_all(map, SIZE);
-	links(s, "links_before", map, "1111");
-	return map;
-}
-
 /*
  * Readable here, and written through another mapping of this process's, so that
  * every leaf entry allows writing and only the entry above it does not.
@@ -38,7 +29,7 @@ static char *read_only_over_writable(struct side *s, int fd)
 SCENARIO(direct_read, "SCM-2,SCM-6")
 {
 	int fd = memory_file(SIZE), disk = direct_file(MIB, 0);
-	char *map = touched(s, fd, RW),
+	char *map = map_touched(s, SIZE, RW, fd),
 	     *other = map_side(s, SIZE, PROT_READ, fd, 0);
 
 	must(s, "pread", err(pread(disk, map + 3 * MIB, MIB, 0)), MIB);
@@ -76,7 +67,7 @@ SCENARIO(direct_read_into_read_only, "SCM-15")
 SCENARIO(direct_read_after_mprotect, "SCM-15")
 {
 	int fd = memory_file(SIZE), disk = direct_file(MIB, 5000);
-	char *map = touched(s, fd, RW);
+	char *map = map_touched(s, SIZE, RW, fd);
 
 	stamp_all(map, SIZE);
 	NEED(!mprotect(map, SIZE, PROT_READ));
@@ -93,7 +84,8 @@ SCENARIO(direct_read_after_mprotect, "SCM-15")
 SCENARIO(direct_write, "SCM-2")
 {
 	int fd = stamped_file(SIZE), disk = direct_file(MIB, 5000);
-	char *map = touched(s, fd, RW), *buffer = aligned_alloc(PAGE, MIB);
+	char *map = map_touched(s, SIZE, RW, fd),
+	     *buffer = aligned_alloc(PAGE, MIB);
 
 	must(s, "pwrite", err(pwrite(disk, map + 3 * MIB, MIB, 0)), MIB);
 	NEED(buffer && pread(disk, buffer, MIB, 0) == (ssize_t)MIB);
@@ -127,7 +119,7 @@ SCENARIO(direct_across_end, "SCM-3")
 SCENARIO(direct_across_unmapped, "SCM-6")
 {
 	int fd = stamped_file(SIZE), disk = direct_file(MIB, 5000);
-	char *map = touched(s, fd, RW);
+	char *map = map_touched(s, SIZE, RW, fd);
 
 	NEED(!munmap(map + 3 * MIB, PAGE));
 	must(s, "at_hole", err(pread(disk, map + 3 * MIB, PAGE, 0)), -EFAULT);
@@ -273,14 +265,14 @@ static void cross_process(struct side *s, int prot, char *touch, char *map)
 
 SCENARIO(other_process_writable, "SCM-2")
 {
-	char *map = touched(s, stamped_file(SIZE), RW);
+	char *map = map_touched(s, SIZE, RW, stamped_file(SIZE));
 
 	cross_process(s, RW, map, map);
 }
 
 SCENARIO(other_process_untouched, "SCM-2")
 {
-	char *map = touched(s, stamped_file(SIZE), RW);
+	char *map = map_touched(s, SIZE, RW, stamped_file(SIZE));
 
 	cross_process(s, RW, NULL, map);
 }
@@ -302,7 +294,7 @@ SCENARIO(futex_at_different_addresses, "SCM-2,SCM-10")
 {
 	static const struct timespec limit = { .tv_sec = 20 };
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW);
+	char *map = map_touched(s, SIZE, RW, fd);
 	uint32_t *here = (uint32_t *)(map + 3 * MIB + 64);
 	long woken = 0;
 	pid_t pid;
@@ -335,7 +327,7 @@ SCENARIO(io_uring_fixed_buffer, "SCM-2,SCM-15")
 {
 	struct io_uring_params parameters = { 0 };
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW);
+	char *map = map_touched(s, SIZE, RW, fd);
 	struct iovec buffer = { .iov_base = map + 3 * MIB,
 				.iov_len = 16 * PAGE };
 	int ring = syscall(SYS_io_uring_setup, 4, &parameters);

@@ -12,15 +12,6 @@
 #endif
 #define MADV_UNKNOWN 77
 
-static char *touched(struct side *s, int fd, int prot)
-{
-	char *map = map_side(s, SIZE, prot, fd, 0);
-
-	sum_all(map, SIZE);
-	links(s, "links_before", map, "1111");
-	return map;
-}
-
 /*
  * The whole mapping, then a page in the middle of the second range. Advice that
  * is kept in the VMA splits it there, and ends the links of that range.
@@ -29,7 +20,7 @@ static void advise(struct side *s, int advice, int64_t result,
 		   const char *whole, const char *page)
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW);
+	char *map = map_touched(s, SIZE, RW, fd);
 	uint64_t sum = 0, value;
 
 	must(s, "whole", err(madvise(map, SIZE, advice)), result);
@@ -83,7 +74,8 @@ ADVICE(unknown, MADV_UNKNOWN, -EINVAL, "1111", "1111")
 SCENARIO(madv_dontneed_keeps_others, "SCM-5,SCM-16")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW), *other = map_side(s, SIZE, RW, fd, 0);
+	char *map = map_touched(s, SIZE, RW, fd),
+	     *other = map_side(s, SIZE, RW, fd, 0);
 
 	sum_all(other, SIZE);
 	set_word(map + MIB, 10);
@@ -96,7 +88,8 @@ SCENARIO(madv_dontneed_keeps_others, "SCM-5,SCM-16")
 SCENARIO(madv_remove_reaches_all, "SCM-2")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW), *other = map_side(s, SIZE, RW, fd, 0);
+	char *map = map_touched(s, SIZE, RW, fd),
+	     *other = map_side(s, SIZE, RW, fd, 0);
 
 	sum_all(other, SIZE);
 	must(s, "madvise", err(madvise(map + RANGE, RANGE, MADV_REMOVE)), 0);
@@ -110,7 +103,7 @@ SCENARIO(madv_remove_reaches_all, "SCM-2")
 SCENARIO(madv_populate_write_read_only, "SCM-15")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, PROT_READ);
+	char *map = map_touched(s, SIZE, PROT_READ, fd);
 
 	must(s, "write", err(madvise(map, SIZE, MADV_POPULATE_WRITE)), -EINVAL);
 	must(s, "read", err(madvise(map, SIZE, MADV_POPULATE_READ)), 0);
@@ -131,7 +124,8 @@ SCENARIO(madv_populate_past_end, "SCM-3")
 SCENARIO(madv_soft_offline, "SCM-5")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW), *other = map_side(s, SIZE, RW, fd, 0);
+	char *map = map_touched(s, SIZE, RW, fd),
+	     *other = map_side(s, SIZE, RW, fd, 0);
 
 	sum_all(other, SIZE);
 	/* the page moves to another frame, its contents stay */
@@ -151,7 +145,8 @@ static void poison(void *page)
 SCENARIO(madv_hwpoison, "SCM-5")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW), *other = map_side(s, SIZE, RW, fd, 0);
+	char *map = map_touched(s, SIZE, RW, fd),
+	     *other = map_side(s, SIZE, RW, fd, 0);
 
 	sum_all(other, SIZE);
 	/* the process that does it is told at once */
@@ -170,7 +165,7 @@ SCENARIO(madv_hwpoison, "SCM-5")
 SCENARIO(msync_all_flags, "SCM-6")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW);
+	char *map = map_touched(s, SIZE, RW, fd);
 
 	stamp_all(map, SIZE);
 	must(s, "sync", err(msync(map, SIZE, MS_SYNC)), 0);
@@ -216,7 +211,7 @@ SCENARIO(mincore_counts, "SCM-6")
 SCENARIO(mlock_page, "SCM-6")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW);
+	char *map = map_touched(s, SIZE, RW, fd);
 
 	must(s, "mlock", err(mlock(map + 3 * MIB, PAGE)), 0);
 	must(s, "locked_kb", status_kb("VmLck"), 4);
@@ -232,7 +227,8 @@ SCENARIO(mlock_page, "SCM-6")
 SCENARIO(mlock_whole, "SCM-6")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW), *other = map_side(s, SIZE, RW, fd, 0);
+	char *map = map_touched(s, SIZE, RW, fd),
+	     *other = map_side(s, SIZE, RW, fd, 0);
 
 	sum_all(other, SIZE);
 	must(s, "mlock", err(mlock(map, SIZE)), 0);
@@ -252,7 +248,7 @@ SCENARIO(mlock_whole, "SCM-6")
 SCENARIO(mlock_read_only, "SCM-6,SCM-15")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, PROT_READ);
+	char *map = map_touched(s, SIZE, PROT_READ, fd);
 
 	must(s, "mlock", err(mlock(map, RANGE)), 0);
 	must(s, "locked_kb", status_kb("VmLck"), RANGE / KIB);
@@ -277,7 +273,7 @@ SCENARIO(mlock_on_fault, "SCM-6")
 SCENARIO(mlockall_current, "SCM-6")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW);
+	char *map = map_touched(s, SIZE, RW, fd);
 
 	must(s, "mlockall", err(mlockall(MCL_CURRENT)), 0);
 	must(s, "locked", smaps_kb(map, "Locked") > 0, 1);

@@ -12,20 +12,12 @@
 #define SEGV_PKUERR 4
 #endif
 
-static char *touched(struct side *s, int fd)
-{
-	char *map = map_side(s, SIZE, RW, fd, 0);
-
-	sum_all(map, SIZE);
-	links(s, "links_before", map, "1111");
-	return map;
-}
-
 /* a key is a process's own: the VMA that gets one leaves */
 SCENARIO(pkey_range, "SCM-6,SCM-15,SCM-16")
 {
 	int fd = stamped_file(SIZE), key = pkey_alloc(0, 0);
-	char *map = touched(s, fd), *other = map_side(s, SIZE, RW, fd, 0);
+	char *map = map_touched(s, SIZE, RW, fd),
+	     *other = map_side(s, SIZE, RW, fd, 0);
 
 	sum_all(other, SIZE);
 	must(s, "pkey_alloc", key > 0, 1);
@@ -56,7 +48,7 @@ SCENARIO(pkey_range, "SCM-6,SCM-15,SCM-16")
 SCENARIO(pkey_page, "SCM-6,SCM-15")
 {
 	int fd = stamped_file(SIZE), key = pkey_alloc(0, PKEY_DISABLE_WRITE);
-	char *map = touched(s, fd);
+	char *map = map_touched(s, SIZE, RW, fd);
 
 	must(s, "pkey_mprotect",
 	     err(pkey_mprotect(map + 3 * MIB, PAGE, RW, key)), 0);
@@ -73,7 +65,7 @@ SCENARIO(pkey_page, "SCM-6,SCM-15")
 SCENARIO(execute_only, "SCM-6,SCM-15")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd);
+	char *map = map_touched(s, SIZE, RW, fd);
 
 	must(s, "mprotect", err(mprotect(map + RANGE, RANGE, PROT_EXEC)), 0);
 	must(s, "read", try_read(map + 3 * MIB), RAISED(SIGSEGV, SEGV_PKUERR));
@@ -85,7 +77,7 @@ SCENARIO(execute_only, "SCM-6,SCM-15")
 SCENARIO(membarrier_commands, "SCM-6")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd);
+	char *map = map_touched(s, SIZE, RW, fd);
 
 	must(s, "register",
 	     err(syscall(SYS_membarrier,
@@ -104,7 +96,7 @@ SCENARIO(membarrier_commands, "SCM-6")
 SCENARIO(kvm_makes_leave, "SCM-6,SCM-20")
 {
 	int fd = stamped_file(SIZE), kvm, vm;
-	char *map = touched(s, fd), *late;
+	char *map = map_touched(s, SIZE, RW, fd), *late;
 
 	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	must(s, "kvm", kvm >= 0, 1);

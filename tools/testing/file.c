@@ -14,19 +14,10 @@
 #define F_SEAL_FUTURE_WRITE 0x0010
 #endif
 
-static char *touched(struct side *s, int fd, int prot)
-{
-	char *map = map_side(s, SIZE, prot, fd, 0);
-
-	sum_all(map, SIZE);
-	links(s, "links_before", map, "1111");
-	return map;
-}
-
 SCENARIO(truncate_down, "SCM-2")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW);
+	char *map = map_touched(s, SIZE, RW, fd);
 
 	must(s, "ftruncate", ftruncate(fd, 3 * MIB), 0);
 	must(s, "inside", sum_all(map, 3 * MIB), stamp_sum(0, 3 * MIB));
@@ -42,7 +33,7 @@ SCENARIO(truncate_down, "SCM-2")
 SCENARIO(truncate_to_byte, "SCM-2")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW);
+	char *map = map_touched(s, SIZE, RW, fd);
 
 	memset(map + 3 * MIB, 'x', PAGE);
 	must(s, "ftruncate", ftruncate(fd, 3 * MIB + 100), 0);
@@ -59,7 +50,7 @@ SCENARIO(truncate_to_byte, "SCM-2")
 SCENARIO(truncate_to_nothing, "SCM-2,SCM-8")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW);
+	char *map = map_touched(s, SIZE, RW, fd);
 	struct stat status;
 
 	must(s, "ftruncate", ftruncate(fd, 0), 0);
@@ -75,7 +66,7 @@ SCENARIO(truncate_to_nothing, "SCM-2,SCM-8")
 SCENARIO(truncate_all_see_it, "SCM-2")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW),
+	char *map = map_touched(s, SIZE, RW, fd),
 	     *two = map_side(s, SIZE, PROT_READ, fd, 0);
 
 	sum_all(two, SIZE);
@@ -117,7 +108,7 @@ SCENARIO(grow_by_write, "SCM-2")
 SCENARIO(punch_page, "SCM-2")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW);
+	char *map = map_touched(s, SIZE, RW, fd);
 	struct stat status;
 
 	must(s, "punch", punch_hole(fd, 3 * MIB, PAGE), 0);
@@ -134,7 +125,7 @@ SCENARIO(punch_page, "SCM-2")
 SCENARIO(punch_bytes, "SCM-2")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW);
+	char *map = map_touched(s, SIZE, RW, fd);
 
 	memset(map + 3 * MIB, 'y', 2 * PAGE);
 	must(s, "punch", punch_hole(fd, 3 * MIB + 100, PAGE), 0);
@@ -148,7 +139,7 @@ SCENARIO(punch_bytes, "SCM-2")
 SCENARIO(punch_range, "SCM-2")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW),
+	char *map = map_touched(s, SIZE, RW, fd),
 	     *other = map_side(s, SIZE, PROT_READ, fd, 0);
 
 	sum_all(other, SIZE);
@@ -166,7 +157,7 @@ SCENARIO(punch_range, "SCM-2")
 SCENARIO(punch_everything, "SCM-2")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW);
+	char *map = map_touched(s, SIZE, RW, fd);
 	struct stat status;
 
 	must(s, "punch", punch_hole(fd, 0, SIZE), 0);
@@ -194,7 +185,7 @@ SCENARIO(fallocate_fills, "SCM-2")
 SCENARIO(kernel_past_end, "SCM-2")
 {
 	int fd = stamped_file(SIZE), other = memory_file(SIZE);
-	char *map = touched(s, fd, RW);
+	char *map = map_touched(s, SIZE, RW, fd);
 
 	must(s, "ftruncate", ftruncate(fd, 4 * MIB), 0);
 	must(s, "write_from", err(pwrite(other, map + 5 * MIB, 100, 0)),
@@ -208,7 +199,7 @@ SCENARIO(kernel_past_end, "SCM-2")
 SCENARIO(seal_write, "SCM-15")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW);
+	char *map = map_touched(s, SIZE, RW, fd);
 
 	stamp_all(map, SIZE);
 	must(s, "while_mapped", err(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE)),
@@ -216,7 +207,7 @@ SCENARIO(seal_write, "SCM-15")
 	must(s, "munmap", err(munmap(map, SIZE)), 0);
 	/* at once: nothing is taken down behind the caller's back */
 	must(s, "right_after", err(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE)), 0);
-	map = mmap(NULL, SIZE, RW, s->linked ? MAP_PT : MAP_SHARED, fd, 0);
+	map = mmap(NULL, SIZE, RW, side_flags(s), fd, 0);
 	must(s, "writable", map == MAP_FAILED ? errno : 0, EPERM);
 	map = map_side(s, SIZE, PROT_READ, fd, 0);
 	must(s, "sum", sum_all(map, SIZE), stamp_sum(0, SIZE));
@@ -227,13 +218,9 @@ SCENARIO(seal_write, "SCM-15")
 
 SCENARIO(seal_write_with_reader, "SCM-15")
 {
-	int fd = stamped_file(SIZE), read_only;
-	char path[64], *map;
+	int fd = stamped_file(SIZE), read_only = reopen(fd, O_RDONLY);
+	char *map = map_touched(s, SIZE, PROT_READ, read_only);
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	read_only = open(path, O_RDONLY | O_CLOEXEC);
-	NEED(read_only >= 0);
-	map = touched(s, read_only, PROT_READ);
 	/* a mapping that can never be written does not stand in the way */
 	must(s, "seal", err(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE)), 0);
 	must(s, "pwrite", err(pwrite(fd, "x", 1, 0)), -EPERM);
@@ -245,7 +232,7 @@ SCENARIO(seal_write_with_reader, "SCM-15")
 SCENARIO(seal_write_reader_of_writable, "SCM-15")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, PROT_READ);
+	char *map = map_touched(s, SIZE, PROT_READ, fd);
 
 	see(s, "seal", err(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE)));
 	see(s, "mprotect", err(mprotect(map, SIZE, RW)));
@@ -255,11 +242,11 @@ SCENARIO(seal_write_reader_of_writable, "SCM-15")
 SCENARIO(seal_future_write, "SCM-15")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW), *reader;
+	char *map = map_touched(s, SIZE, RW, fd), *reader;
 
 	must(s, "seal", err(fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE)), 0);
 	must(s, "old_mapping", try_write(map + MIB, 5), 0);
-	reader = mmap(NULL, SIZE, RW, s->linked ? MAP_PT : MAP_SHARED, fd, 0);
+	reader = mmap(NULL, SIZE, RW, side_flags(s), fd, 0);
 	must(s, "new_mapping", reader == MAP_FAILED ? errno : 0, EPERM);
 	reader = map_side(s, SIZE, PROT_READ, fd, 0);
 	must(s, "reader", word(reader + MIB), 5);
@@ -273,7 +260,7 @@ SCENARIO(seal_future_write, "SCM-15")
 SCENARIO(seal_size, "SCM-2")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW);
+	char *map = map_touched(s, SIZE, RW, fd);
 
 	must(s, "shrink", err(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK)), 0);
 	must(s, "grow", err(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW)), 0);

@@ -105,6 +105,17 @@ int stamped_file(size_t size)
 	return fd;
 }
 
+int reopen(int fd, int flags)
+{
+	char path[64];
+	int other;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	other = open(path, flags | O_CLOEXEC);
+	NEED(other >= 0);
+	return other;
+}
+
 int direct_file(size_t size, uint64_t start)
 {
 	char path[] = EXT4_DIR "/direct-XXXXXX";
@@ -138,18 +149,19 @@ char *free_space(size_t size)
 	return (char *)(((uintptr_t)place + RANGE - 1) & -RANGE);
 }
 
+int side_flags(const struct side *side)
+{
+	return side->linked ? MAP_PT : MAP_SHARED;
+}
+
 char *map_side_flags(struct side *side, size_t size, int prot, int flags,
 		     int fd, off_t offset)
 {
 	char *hint = NULL, *map;
 
-	if (!side->linked) {
+	if (!side->linked)
 		hint = free_space(size + RANGE) + offset % RANGE;
-		flags |= MAP_SHARED;
-	} else {
-		flags |= MAP_PT;
-	}
-	map = mmap(hint, size, prot, flags, fd, offset);
+	map = mmap(hint, size, prot, flags | side_flags(side), fd, offset);
 	if (map == MAP_FAILED)
 		broken(__FILE__, __LINE__,
 		       side->linked ? "linked mmap" : "ordinary mmap");
@@ -161,6 +173,17 @@ char *map_side_flags(struct side *side, size_t size, int prot, int flags,
 char *map_side(struct side *side, size_t size, int prot, int fd, off_t offset)
 {
 	return map_side_flags(side, size, prot, 0, fd, offset);
+}
+
+char *map_touched(struct side *side, size_t size, int prot, int fd)
+{
+	char *map = map_side(side, size, prot, fd, 0), wanted[80] = "";
+
+	NEED(size / RANGE < sizeof(wanted));
+	memset(wanted, '1', size / RANGE);
+	sum_all(map, size);
+	links(side, "links_before", map, wanted);
+	return map;
 }
 
 char *map_ordinary(size_t size, int prot, int fd, off_t offset)

@@ -97,6 +97,8 @@ int64_t err(int64_t result);
 int memory_file(size_t size);
 int stamped_file(size_t size);
 void stamp_file(int fd, size_t size);
+/* the same file with other rights */
+int reopen(int fd, int flags);
 /* one on a block device, opened for O_DIRECT, with the stamps from start on */
 int direct_file(size_t size, uint64_t start);
 int64_t punch_hole(int fd, off_t from, off_t length);
@@ -108,6 +110,10 @@ int64_t punch_hole(int fd, off_t from, off_t length);
 char *map_side(struct side *side, size_t size, int prot, int fd, off_t offset);
 char *map_side_flags(struct side *side, size_t size, int prot, int flags,
 		     int fd, off_t offset);
+/* what it adds to the flags of mmap() */
+int side_flags(const struct side *side);
+/* every page read, and "links_before" records that all ranges are linked */
+char *map_touched(struct side *side, size_t size, int prot, int fd);
 /* always the ordinary way, or always with this process linked */
 char *map_ordinary(size_t size, int prot, int fd, off_t offset);
 /* free address space of this size and alignment, nothing mapped in it */

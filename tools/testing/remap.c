@@ -9,19 +9,10 @@
 #define MREMAP_DONTUNMAP 4
 #endif
 
-static char *touched(struct side *s, int fd, size_t size, const char *wanted)
-{
-	char *map = map_side(s, size, RW, fd, 0);
-
-	sum_all(map, size);
-	links(s, "links_before", map, wanted);
-	return map;
-}
-
 SCENARIO(mremap_shrink, "SCM-6")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, SIZE, "1111");
+	char *map = map_touched(s, SIZE, RW, fd);
 	char *moved = mremap(map, SIZE, 5 * MIB, 0);
 
 	must(s, "mremap", moved == map, 1);
@@ -35,8 +26,7 @@ SCENARIO(mremap_grow_in_place, "SCM-6")
 	int fd = stamped_file(SIZE);
 	char *place = free_space(2 * SIZE), *map, *moved;
 
-	map = mmap(place, 4 * MIB, RW,
-		   MAP_FIXED | (s->linked ? MAP_PT : MAP_SHARED), fd, 0);
+	map = mmap(place, 4 * MIB, RW, MAP_FIXED | side_flags(s), fd, 0);
 	NEED(map == place);
 	sum_all(map, 4 * MIB);
 	links(s, "links_before", map, "11");
@@ -52,8 +42,7 @@ SCENARIO(mremap_grow_blocked, "SCM-6")
 	int fd = stamped_file(SIZE);
 	char *place = free_space(2 * SIZE), *map, *moved;
 
-	map = mmap(place, 4 * MIB, RW,
-		   MAP_FIXED | (s->linked ? MAP_PT : MAP_SHARED), fd, 0);
+	map = mmap(place, 4 * MIB, RW, MAP_FIXED | side_flags(s), fd, 0);
 	NEED(map == place);
 	NEED(mmap(place + 4 * MIB, PAGE, PROT_NONE,
 		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
@@ -73,7 +62,7 @@ SCENARIO(mremap_grow_blocked, "SCM-6")
 static void move_fixed(struct side *s, size_t skew, const char *wanted)
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, SIZE, "1111");
+	char *map = map_touched(s, SIZE, RW, fd);
 	char *place = free_space(SIZE + RANGE) + skew, *moved;
 
 	moved = mremap(map, SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, place);
@@ -102,7 +91,7 @@ SCENARIO(mremap_fixed_skewed, "SCM-6")
 SCENARIO(mremap_part, "SCM-6")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, SIZE, "1111"), *place = free_space(RANGE),
+	char *map = map_touched(s, SIZE, RW, fd), *place = free_space(RANGE),
 	     *moved;
 
 	moved = mremap(map + RANGE, RANGE, RANGE, MREMAP_MAYMOVE | MREMAP_FIXED,
@@ -117,7 +106,7 @@ SCENARIO(mremap_part, "SCM-6")
 SCENARIO(mremap_page, "SCM-6")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, SIZE, "1111"), *place = free_space(RANGE),
+	char *map = map_touched(s, SIZE, RW, fd), *place = free_space(RANGE),
 	     *moved;
 
 	moved = mremap(map + 3 * MIB, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
@@ -135,7 +124,7 @@ SCENARIO(mremap_page, "SCM-6")
 SCENARIO(mremap_dontunmap, "SCM-6")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, SIZE, "1111"), *place = free_space(SIZE),
+	char *map = map_touched(s, SIZE, RW, fd), *place = free_space(SIZE),
 	     *moved;
 
 	moved = mremap(map, SIZE, SIZE,
@@ -150,7 +139,7 @@ SCENARIO(mremap_dontunmap, "SCM-6")
 SCENARIO(mremap_duplicate, "SCM-6,SCM-10")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, SIZE, "1111"), *twin;
+	char *map = map_touched(s, SIZE, RW, fd), *twin;
 
 	/* an old size of 0 makes a second mapping of a shared object */
 	twin = mremap(map, 0, SIZE, MREMAP_MAYMOVE);
@@ -164,7 +153,7 @@ SCENARIO(mremap_duplicate, "SCM-6,SCM-10")
 SCENARIO(mremap_over_linked, "SCM-6,SCM-16")
 {
 	int fd = stamped_file(SIZE), other = stamped_file(RANGE);
-	char *map = touched(s, fd, SIZE, "1111");
+	char *map = map_touched(s, SIZE, RW, fd);
 	char *source = map_ordinary(RANGE, RW, other, 0), *moved;
 
 	set_word(source, 12345);
@@ -187,8 +176,7 @@ static void grow_beyond_span(struct side *s, int flags)
 	char *place = free_space(4 * RANGE), *map;
 	const off_t holes[] = { offset, offset + RANGE };
 
-	map = mmap(place, RANGE, RW,
-		   MAP_FIXED | (s->linked ? MAP_PT : MAP_SHARED), fd, offset);
+	map = mmap(place, RANGE, RW, MAP_FIXED | side_flags(s), fd, offset);
 	NEED(map == place);
 	set_word(map, 1);
 	links(s, "links_before", map, "1");
@@ -221,7 +209,7 @@ SCENARIO(mremap_move_beyond_span, "SCM-3,SCM-6")
 SCENARIO(mremap_misuse, "SCM-6")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, SIZE, "1111"), *moved;
+	char *map = map_touched(s, SIZE, RW, fd), *moved;
 
 	moved = mremap(map + 1, SIZE, SIZE, MREMAP_MAYMOVE);
 	must(s, "unaligned", moved == MAP_FAILED ? errno : 0, EINVAL);
@@ -236,7 +224,7 @@ SCENARIO(mremap_misuse, "SCM-6")
 SCENARIO(remap_file_pages_page, "SCM-6")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, SIZE, "1111");
+	char *map = map_touched(s, SIZE, RW, fd);
 
 	must(s, "call",
 	     err(syscall(SYS_remap_file_pages, map + 3 * MIB, PAGE, 0, 100, 0)),
@@ -251,7 +239,7 @@ SCENARIO(remap_file_pages_page, "SCM-6")
 SCENARIO(remap_file_pages_range, "SCM-6")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, SIZE, "1111");
+	char *map = map_touched(s, SIZE, RW, fd);
 
 	must(s, "call",
 	     err(syscall(SYS_remap_file_pages, map + RANGE, RANGE, 0, 0, 0)),

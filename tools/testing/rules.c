@@ -121,15 +121,12 @@ SCENARIO_LINKED(refused_flags, "SCM-2")
 
 SCENARIO(refused_access, "SCM-15")
 {
-	int flags = s->linked ? MAP_PT : MAP_SHARED, fd = memory_file(SIZE),
-	    other;
-	char path[64];
+	int flags = side_flags(s), fd = memory_file(SIZE), other;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	other = open(path, O_RDONLY | O_CLOEXEC);
+	other = reopen(fd, O_RDONLY);
 	must(s, "read_only", tried(NULL, SIZE, RW, flags, other, 0), -EACCES);
 	must(s, "readable", tried(NULL, SIZE, PROT_READ, flags, other, 0), 0);
-	other = open(path, O_WRONLY | O_CLOEXEC);
+	other = reopen(fd, O_WRONLY);
 	must(s, "write_only", tried(NULL, SIZE, PROT_READ, flags, other, 0),
 	     -EACCES);
 	must(s, "no_file", tried(NULL, SIZE, RW, flags, -1, 0), -EBADF);

@@ -15,21 +15,12 @@ static void file_is_whole(struct side *s, int fd, size_t size)
 	munmap(other, size);
 }
 
-static char *touched(struct side *s, int fd, int prot)
-{
-	char *map = map_side(s, SIZE, prot, fd, 0);
-
-	sum_all(map, SIZE);
-	links(s, "links_before", map, "1111");
-	return map;
-}
-
 /* the part [from, to) goes; everything else must be as it was */
 static void unmap_part(struct side *s, size_t from, size_t to,
 		       const char *wanted)
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW);
+	char *map = map_touched(s, SIZE, RW, fd);
 
 	must(s, "munmap", err(munmap(map + from, to - from)), 0);
 	must(s, "first", try_read(map + from), SEGV_UNMAPPED);
@@ -77,7 +68,7 @@ SCENARIO(munmap_tail, "SCM-3,SCM-6")
 SCENARIO(munmap_and_again, "SCM-2,SCM-5")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW);
+	char *map = map_touched(s, SIZE, RW, fd);
 
 	set_word(map + MIB, 77);
 	must(s, "munmap", err(munmap(map, SIZE)), 0);
@@ -103,7 +94,7 @@ static void protect_part(struct side *s, size_t from, size_t to,
 			 const char *wanted)
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW);
+	char *map = map_touched(s, SIZE, RW, fd);
 
 	stamp_all(map, SIZE);
 	must(s, "mprotect", err(mprotect(map + from, to - from, PROT_READ)), 0);
@@ -150,7 +141,7 @@ SCENARIO(mprotect_all, "SCM-15")
 SCENARIO(mprotect_none, "SCM-15")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW);
+	char *map = map_touched(s, SIZE, RW, fd);
 
 	must(s, "mprotect", err(mprotect(map, SIZE, PROT_NONE)), 0);
 	must(s, "read", try_read(map + MIB), SEGV_DENIED);
@@ -163,7 +154,7 @@ SCENARIO(mprotect_none, "SCM-15")
 SCENARIO(mprotect_none_range, "SCM-15")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW);
+	char *map = map_touched(s, SIZE, RW, fd);
 
 	must(s, "mprotect", err(mprotect(map + RANGE, RANGE, PROT_NONE)), 0);
 	must(s, "denied", try_read(map + RANGE + 7 * PAGE), SEGV_DENIED);
@@ -175,7 +166,7 @@ SCENARIO(mprotect_none_range, "SCM-15")
 SCENARIO(mprotect_twice, "SCM-15")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, PROT_READ);
+	char *map = map_touched(s, SIZE, PROT_READ, fd);
 
 	must(s, "first", try_write(map, 1), SEGV_DENIED);
 	must(s, "rw", err(mprotect(map, SIZE, RW)), 0);
@@ -188,13 +179,9 @@ SCENARIO(mprotect_twice, "SCM-15")
 
 SCENARIO(mprotect_read_only_file, "SCM-15")
 {
-	int fd = stamped_file(SIZE), read_only;
-	char path[64], *map;
+	int fd = stamped_file(SIZE), read_only = reopen(fd, O_RDONLY);
+	char *map = map_touched(s, SIZE, PROT_READ, read_only);
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	read_only = open(path, O_RDONLY | O_CLOEXEC);
-	NEED(read_only >= 0);
-	map = touched(s, read_only, PROT_READ);
 	must(s, "write", try_write(map, 1), SEGV_DENIED);
 	must(s, "mprotect", err(mprotect(map, SIZE, RW)), -EACCES);
 	must(s, "still", try_write(map, 1), SEGV_DENIED);
@@ -243,7 +230,7 @@ SCENARIO(execute, "SCM-15")
 SCENARIO(fixed_over_page, "SCM-6")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW);
+	char *map = map_touched(s, SIZE, RW, fd);
 	char *over = mmap(map + 3 * MIB, PAGE, RW,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 
@@ -259,7 +246,7 @@ SCENARIO(fixed_over_page, "SCM-6")
 SCENARIO(fixed_over_range, "SCM-6")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW);
+	char *map = map_touched(s, SIZE, RW, fd);
 	char *over = mmap(map + 2 * MIB, 4 * MIB, RW,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 
@@ -273,7 +260,7 @@ SCENARIO(fixed_over_range, "SCM-6")
 SCENARIO(fixed_over_other_file, "SCM-6,SCM-16")
 {
 	int fd = stamped_file(SIZE), other = memory_file(SIZE);
-	char *map = touched(s, fd, RW);
+	char *map = map_touched(s, SIZE, RW, fd);
 	char *over =
 		mmap(map + RANGE, RANGE, RW, MAP_SHARED | MAP_FIXED, other, 0);
 
@@ -294,8 +281,7 @@ SCENARIO(fixed_over_populated, "SCM-6")
 		   0);
 	NEED(map == place);
 	stamp_all(map, SIZE);
-	map = mmap(place, SIZE, RW,
-		   MAP_FIXED | (s->linked ? MAP_PT : MAP_SHARED), fd, 0);
+	map = mmap(place, SIZE, RW, MAP_FIXED | side_flags(s), fd, 0);
 	must(s, "mmap", map == place, 1);
 	must(s, "sum", sum_all(map, SIZE), stamp_sum(0, SIZE));
 	relinks(s, "links", map, "1111");
@@ -304,11 +290,10 @@ SCENARIO(fixed_over_populated, "SCM-6")
 SCENARIO(fixed_over_itself, "SCM-6")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW), *again;
+	char *map = map_touched(s, SIZE, RW, fd), *again;
 
 	set_word(map + 5 * MIB, 55);
-	again = mmap(map, SIZE, RW,
-		     MAP_FIXED | (s->linked ? MAP_PT : MAP_SHARED), fd, 0);
+	again = mmap(map, SIZE, RW, MAP_FIXED | side_flags(s), fd, 0);
 	must(s, "mmap", again == map, 1);
 	must(s, "kept", word(map + 5 * MIB), 55);
 	relinks(s, "links", map, "1111");
@@ -317,18 +302,16 @@ SCENARIO(fixed_over_itself, "SCM-6")
 SCENARIO(fixed_noreplace, "SCM-6")
 {
 	int fd = stamped_file(SIZE);
-	char *map = touched(s, fd, RW), *place = free_space(SIZE), *other;
+	char *map = map_touched(s, SIZE, RW, fd), *place = free_space(SIZE),
+	     *other;
 
 	other = mmap(map + MIB, PAGE, RW,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	must(s, "refused", other == MAP_FAILED ? errno : 0, EEXIST);
-	other = mmap(map, SIZE, RW,
-		     MAP_FIXED_NOREPLACE | (s->linked ? MAP_PT : MAP_SHARED),
-		     fd, 0);
+	other = mmap(map, SIZE, RW, MAP_FIXED_NOREPLACE | side_flags(s), fd, 0);
 	must(s, "refused_linked", other == MAP_FAILED ? errno : 0, EEXIST);
-	other = mmap(place, SIZE, RW,
-		     MAP_FIXED_NOREPLACE | (s->linked ? MAP_PT : MAP_SHARED),
-		     fd, 0);
+	other = mmap(place, SIZE, RW, MAP_FIXED_NOREPLACE | side_flags(s), fd,
+		     0);
 	must(s, "placed", other == place ? 0 : errno, 0);
 	must(s, "sum", sum_all(other, SIZE), stamp_sum(0, SIZE));
 	relinks(s, "links", map, "1111");
