@@ -45,7 +45,7 @@ static size_t any_page(unsigned int *seed)
 
 static char *try_map(struct race *race, int prot)
 {
-	int flags = race->side->linked ? MAP_PT : MAP_SHARED;
+	int flags = side_flags(race->side);
 	char *hint = race->side->linked ? NULL : free_space(SIZE);
 	char *map = mmap(hint, SIZE, prot, flags, race->fd, 0);
 
@@ -239,12 +239,10 @@ static void split_shared(struct race *race, unsigned int *seed)
 		break;
 	case 2:
 		mmap(race->map + from, RANGE, RW,
-		     MAP_FIXED | (race->side->linked ? MAP_PT : MAP_SHARED),
-		     race->fd, from);
+		     MAP_FIXED | side_flags(race->side), race->fd, from);
 		break;
 	case 3:
-		mmap(race->map, SIZE, RW,
-		     MAP_FIXED | (race->side->linked ? MAP_PT : MAP_SHARED),
+		mmap(race->map, SIZE, RW, MAP_FIXED | side_flags(race->side),
 		     race->fd, 0);
 		break;
 	}
@@ -608,7 +606,7 @@ SCENARIO(gup_fast_and_retire, "SCM-2,SCM-8,SCM-16")
 {
 	struct race race = prepare(s, 100);
 	struct splicer splicer = prepare_splicer(&race);
-	int flags = MAP_FIXED | (s->linked ? MAP_PT : MAP_SHARED);
+	int flags = MAP_FIXED | side_flags(s);
 	unsigned int seed = 1, retired = 0;
 	pthread_t thread;
 
@@ -852,21 +850,23 @@ static void fail_each(struct side *s, const struct path *path)
 
 /* what paths start from, and what they must find or leave */
 
+static bool sum_is(const char *map, size_t from, size_t to)
+{
+	return sum_all(map, to - from) == stamp_sum(from, to);
+}
+
 static void map_stamped(struct attempt *attempt)
 {
 	attempt->map = map_side(attempt->side, SMALL, RW, attempt->fd, 0);
-	stamp_all(attempt->map, SMALL);
+	/* reading is faster: a fault maps what is around */
+	NEED(sum_is(attempt->map, 0, SMALL));
+	set_word(attempt->map + 3 * MIB, 3 * MIB / PAGE + 1);
 }
 
 static void map_punched(struct attempt *attempt)
 {
 	NEED(!punch_hole(attempt->fd, 0, SMALL));
 	attempt->map = map_side(attempt->side, SMALL, RW, attempt->fd, 0);
-}
-
-static bool sum_is(const char *map, size_t from, size_t to)
-{
-	return sum_all(map, to - from) == stamp_sum(from, to);
 }
 
 /* the mapping as map_stamped() made it; a range that the path was to split may be */
@@ -895,7 +895,7 @@ static void prepare_place(struct attempt *attempt)
 
 static int64_t path_mmap(struct attempt *attempt)
 {
-	return mmap_side(attempt, attempt->side->linked ? MAP_PT : MAP_SHARED);
+	return mmap_side(attempt, side_flags(attempt->side));
 }
 
 /* who insists gets a linked mapping or none */
@@ -965,10 +965,9 @@ static void map_apart(struct attempt *attempt)
 
 	map_stamped(attempt);
 	place = (char *)(((uintptr_t)place + GIB - 1) & -GIB);
-	attempt->other =
-		mmap(place, SMALL, RW,
-		     MAP_FIXED | (attempt->side->linked ? MAP_PT : MAP_SHARED),
-		     attempt->fd, 0);
+	attempt->other = mmap(place, SMALL, RW,
+			      MAP_FIXED | side_flags(attempt->side),
+			      attempt->fd, 0);
 	NEED(attempt->other == place);
 }
 
@@ -1177,10 +1176,9 @@ FAIL(map_over, "SCM-6", .prepare = map_stamped, .call = path_map_over,
 /* the file's first range over its second: another link */
 static int64_t path_map_over_shared(struct attempt *attempt)
 {
-	char *over =
-		mmap(attempt->map + RANGE, RANGE, RW,
-		     MAP_FIXED | (attempt->side->linked ? MAP_PT : MAP_SHARED),
-		     attempt->fd, 0);
+	char *over = mmap(attempt->map + RANGE, RANGE, RW,
+			  MAP_FIXED | side_flags(attempt->side), attempt->fd,
+			  0);
 
 	return over == MAP_FAILED ? -errno : 0;
 }
