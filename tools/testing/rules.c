@@ -386,8 +386,8 @@ SCENARIO(charged_to_first_half_each, "SCM-5")
 
 	stamp_all(map, SIZE);
 	/* as above: some may have been paid before */
-	must(s, "own_half",
-	     charged(cgroup) - before >= (int64_t)(SIZE - MIB), 1);
+	must(s, "own_half", charged(cgroup) - before >= (int64_t)(SIZE - MIB),
+	     1);
 	before = charged(cgroup);
 	must(s, "other_half", in_child(touch_in_cgroup, map + SIZE), 0);
 	must(s, "not_mine", charged(cgroup) - before < (int64_t)MIB, 1);
