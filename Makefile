@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # One line per target; every recipe is a script that explains itself with --help.
-.PHONY: help deps tree refresh kernel bpf tools kunit vm demo test bench bisect debug-test mutants
+.PHONY: help deps tree refresh kernel bpf tools kunit vm demo test bench bisect debug-test mutants publish
 .DEFAULT_GOAL := help
 FLAVOUR ?= plain
 
@@ -19,3 +19,4 @@ bench: tools ; @scripts/bench ## the slow measurements: unused hooks, selftests 
 bisect: tree ; @scripts/bisect ## build every patch of the series alone
 debug-test: tree ; @scripts/test --debug ## the in-guest tests on the debug and the kcsan kernels
 mutants: tools ; @scripts/mutants ## show that the tests fail on every planted defect
+publish: ; @scripts/publish ## publish what was measured: Documentation/results and the README's table
