@@ -109,7 +109,7 @@ int BPF_PROG(scome_link, u64 unit)
 }
 
 SEC("tp_btf/scome_unlink")
-int BPF_PROG(scome_unlink, u64 unit, unsigned long address, unsigned long count)
+int BPF_PROG(scome_unlink, u64 unit)
 {
 	struct unit_totals *t = sums();
 	struct unit_counts *n;
@@ -117,7 +117,7 @@ int BPF_PROG(scome_unlink, u64 unit, unsigned long address, unsigned long count)
 	if (!t || !passes(unit))
 		return 0;
 	n = counts_of(unit, t);
-	COUNT(t, n, unlinks, count);
+	COUNT(t, n, unlinks, 1);
 	return 0;
 }
 
