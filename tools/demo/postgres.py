@@ -3,17 +3,18 @@
 """PostgreSQL with ordinary and with linked shared buffers, in one guest.
 
 Runs in the guest as root. Debian's server, unmodified, is started twice on
-copies of one database, once as it is and once under scome-run; 100 connections
-read from each in turn. Writes the samples as JSON.
+copies of one database (/run/postgres/ordinary and linked), once as it is and once
+under scome-run; 100 connections read from each in turn. Writes the samples as JSON.
 """
 
 import argparse
+import concurrent.futures
 import glob
+import itertools
 import json
 import os
 import pathlib
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,10 +22,11 @@ import time
 
 CONNECTIONS = 100
 PAIRS = 5
-TPS_TRANSACTIONS = 40
-WATCH_SECONDS = 5
+TPS_TRANSACTIONS = 25  # of each connection, as the next
+WATCH_TRANSACTIONS = 60
 MIN_BYTES = "16M"
 SCOME = pathlib.Path("/sys/kernel/mm/scome")
+RUN = pathlib.Path("/run/postgres")
 PINNED = pathlib.Path("/sys/fs/bpf/mmscope")
 
 
@@ -58,45 +60,39 @@ def page_tables():
     return int(re.search(r"^PageTables:\s+(\d+) kB", text, re.M).group(1)) * 1024
 
 
+SHARED = re.compile(rb"^([0-9a-f]+)-([0-9a-f]+) ..[-x]s .*\n", re.M)
+FIELD = re.compile(rb"^(\w+): +(\d+) kB$", re.M)
+FLAGS = re.compile(rb"^VmFlags: (.*)$", re.M)
+
+
 def shared_buffers(pid):
     """The smaps fields of the largest shared mapping of a process, in kB."""
-    best = {}
-    fields = {}
-    with open(f"/proc/{pid}/smaps", encoding="ascii", errors="replace") as stream:
-        for line in stream:
-            words = line.split()
-            if not words[0].endswith(":"):
-                fields = {}
-                shared = words[1][3] == "s"
-            elif words[0] == "VmFlags:":
-                fields["VmFlags"] = words[1:]
-                if shared and fields.get("Size", 0) > best.get("Size", 0):
-                    best = fields
-            elif len(words) == 3 and words[2] == "kB":
-                fields[words[0][:-1]] = int(words[1])
-    return best
+    text = pathlib.Path(f"/proc/{pid}/smaps").read_bytes()
+    largest = max(SHARED.finditer(text),
+                  key=lambda line: int(line[2], 16) - int(line[1], 16))
+    flags = FLAGS.search(text, largest.end())
+    fields = {name.decode(): int(value)
+              for name, value in FIELD.findall(text, largest.end(), flags.start())}
+    fields["VmFlags"] = flags[1].decode().split()
+    return fields
 
 
 class Server:
     """One server on its own copy of the database."""
 
-    def __init__(self, bindir, tools, archive, linked):
+    def __init__(self, bindir, tools, linked):
         self.bindir = bindir
         self.linked = linked
         self.name = "linked" if linked else "ordinary"
         self.port = 5433 if linked else 5432
         self.prefix = [f"{tools}/scome-run", "--min-bytes", MIN_BYTES, "--"] if linked else []
-        self.base = pathlib.Path("/run/postgres") / self.name
-        self.base.mkdir(parents=True)
-        # keeps the owner and mode of every file
-        subprocess.run(["tar", "-C", self.base, "-xf", archive], check=True)
-        self.data = self.base / "pgdata"
+        self.data = RUN / self.name
         self.tables_before = 0
 
     def start(self):
         self.tables_before = scome_tables()
         settings = " ".join((
-            f"-p {self.port} -k /run/postgres",
+            f"-p {self.port} -k {RUN}",
             "-c listen_addresses= -c shared_buffers=512MB",
             f"-c max_connections={CONNECTIONS + 10} -c fsync=off -c autovacuum=off",
             "-c logging_collector=off",
@@ -110,7 +106,7 @@ class Server:
                      "stop"])
 
     def query(self, text):
-        result = as_postgres([f"{self.bindir}/psql", "-h", "/run/postgres", "-p", str(self.port),
+        result = as_postgres([f"{self.bindir}/psql", "-h", RUN, "-p", str(self.port),
                               "-qAt", "-c", text, "postgres"], stdout=subprocess.PIPE, text=True)
         return result.stdout.strip()
 
@@ -120,7 +116,7 @@ class Server:
     def pgbench(self, *length):
         # select-only, vacuum left out, planned once per connection
         return subprocess.Popen(
-            [f"{self.bindir}/pgbench", "-h", "/run/postgres", "-p", str(self.port), "-U",
+            [f"{self.bindir}/pgbench", "-h", RUN, "-p", str(self.port), "-U",
              "postgres", "-S", "-n", "-M", "prepared", "-c", str(CONNECTIONS), "-j", "2", *length,
              "postgres"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -139,19 +135,20 @@ class Server:
                           "where application_name = 'pgbench'")
         return [int(pid) for pid in pids.split()]
 
-    def tables(self, during=None):
+    def tables(self, scope=None):
         """Page tables while every connection is up and has read for a while."""
-        bench = self.pgbench("-T", "3600")
+        # it begins to report when every connection is made, each second what was done in it
+        bench = self.pgbench("-T", "3600", "-P", "1")
+        done = 0
         try:
-            deadline = time.monotonic() + 120
-            while len(self.backends()) < CONNECTIONS:
-                if bench.poll() is not None or time.monotonic() > deadline:
-                    sys.exit(f"postgres: no {CONNECTIONS} connections on the {self.name} server")
-                time.sleep(0.2)
-            end = time.monotonic() + WATCH_SECONDS
-            if during:
-                during()
-            time.sleep(max(0, end - time.monotonic()))
+            while done < WATCH_TRANSACTIONS * CONNECTIONS:
+                line = bench.stderr.readline()
+                found = re.match(r"progress: [0-9.]+ s, ([0-9.]+) tps", line)
+                if not found:
+                    sys.exit(f"postgres: pgbench on the {self.name} server: {line.strip()}")
+                done += float(found[1])
+            if scope:
+                scope.show()
             # the clients stand still, the backends wait with all they have touched
             bench.send_signal(signal.SIGSTOP)
             pids = self.backends()
@@ -160,12 +157,15 @@ class Server:
         finally:
             bench.kill()
             bench.communicate()
+        if len(pids) != CONNECTIONS:
+            sys.exit(f"postgres: {len(pids)} connections of {CONNECTIONS} on the {self.name} "
+                     "server")
         sample = {
             "backends": len(pids),
             "pagetable_bytes": total,
             "buffers_kb": max(fields["Size"] for fields in maps),
             "rss_kb": sorted(fields["Rss"] for fields in maps)[len(maps) // 2],
-            "unit_tables": scome_tables() - self.tables_before,
+            "unit_tables": scome_tables() - self.tables_before if self.linked else 0,
             "linked_backends": sum("sp" in fields["VmFlags"] for fields in maps),
             "linked_kb": sum(fields.get("SharedPT", 0) for fields in maps),
             "shared_pagetable_bytes": None,
@@ -176,83 +176,88 @@ class Server:
         return sample
 
 
-def watch(tools):
+class Scope:
     """A few lines of mmscope, and what bpftool finds in its pinned maps."""
-    mmscope = pathlib.Path(tools) / "mmscope"
-    if not mmscope.exists():
-        say("mmscope is not built; nothing to watch with")
-        return
-    print("--- mmscope faults, while 100 connections read ---", flush=True)
-    scope = subprocess.Popen([mmscope, "faults", "-n", "8", "1", "4"], stdout=subprocess.PIPE, text=True)
-    names = []
-    # the maps are there while mmscope runs
-    while not names and scope.poll() is None:
-        time.sleep(0.5)
-        names = sorted(str(path.relative_to(PINNED)) for path in PINNED.rglob("*")
-                       if not path.is_dir())
-    # let it count something first
-    time.sleep(1.5)
-    dumps = []
-    for name in names:
-        dump = subprocess.run(["bpftool", "map", "dump", "pinned", PINNED / name],
-                              capture_output=True, text=True, check=False)
-        if dump.returncode == 0:
-            dumps.append((name, dump.stdout.splitlines()))
-    try:
-        output = scope.communicate(timeout=60)[0]
-    except subprocess.TimeoutExpired:
-        scope.kill()
-        sys.exit("postgres: mmscope did not end")
-    if scope.returncode:
-        sys.exit(f"postgres: mmscope faults failed with status {scope.returncode}")
-    print("\n".join(output.splitlines()[:60]))
-    if not dumps:
-        sys.exit(f"postgres: no map of mmscope is pinned below {PINNED}")
-    for name, lines in dumps:
-        print(f"--- bpftool map dump pinned {PINNED}/{name} ---")
-        print("\n".join(lines[:12]))
-        if len(lines) > 12:
-            print(f"    ({len(lines) - 12} more lines)")
-    sys.stdout.flush()
+
+    def __init__(self, tools):
+        mmscope = pathlib.Path(tools) / "mmscope"
+        if not mmscope.exists():
+            sys.exit("postgres: mmscope is not built")
+        self.mmscope = subprocess.Popen(
+            [mmscope, "faults", "-n", "8", "1"], stdout=subprocess.PIPE, text=True)
+        while not self.maps():
+            if self.mmscope.poll() is not None:
+                sys.exit(f"postgres: mmscope faults failed with status {self.mmscope.returncode}")
+            time.sleep(0.2)
+
+    @staticmethod
+    def maps():
+        """Names of the pinned maps: they are there while mmscope runs."""
+        return sorted(str(path.relative_to(PINNED)) for path in PINNED.rglob("*")
+                      if not path.is_dir())
+
+    @staticmethod
+    def dump(name):
+        """The first lines that bpftool prints of a map."""
+        with subprocess.Popen(["bpftool", "map", "dump", "pinned", PINNED / name],
+                              stdout=subprocess.PIPE, text=True) as bpftool:
+            lines = list(itertools.islice(bpftool.stdout, 12))
+            # there may be thousands more
+            bpftool.kill()
+        if not lines:
+            sys.exit(f"postgres: bpftool prints nothing of {PINNED / name}")
+        return lines
+
+    def show(self):
+        dumps = {name: self.dump(name) for name in self.maps()}
+        self.mmscope.send_signal(signal.SIGINT)
+        try:
+            output = self.mmscope.communicate(timeout=60)[0]
+        except subprocess.TimeoutExpired:
+            self.mmscope.kill()
+            sys.exit("postgres: mmscope did not end")
+        if self.mmscope.returncode:
+            sys.exit(f"postgres: mmscope faults failed with status {self.mmscope.returncode}")
+        print("--- mmscope faults, while 100 connections are made and read ---")
+        print("\n".join(output.splitlines()[:60]))
+        if not dumps:
+            sys.exit(f"postgres: no map of mmscope is pinned below {PINNED}")
+        for name, lines in dumps.items():
+            print(f"--- bpftool map dump pinned {PINNED}/{name} ---")
+            print("".join(lines), end="")
+        sys.stdout.flush()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tools", help="directory of scome-run and mmscope")
-    parser.add_argument("archive", help="tar file with an initialised pgdata")
     parser.add_argument("output", help="the JSON file to write")
     parser.add_argument("--pairs", type=int, default=PAIRS, help="runs of each kind (%(default)s)")
     options = parser.parse_args()
 
     feature = SCOME.is_dir()
     bindir = binaries()
-    run = pathlib.Path("/run/postgres")
-    run.mkdir()
-    shutil.chown(run, "postgres", "postgres")
-    sides = [Server(bindir, options.tools, options.archive, False)]
+    sides = [Server(bindir, options.tools, False)]
     if feature:
-        sides.append(Server(bindir, options.tools, options.archive, True))
+        sides.append(Server(bindir, options.tools, True))
 
     result = {"server": os.path.basename(os.path.dirname(bindir)), "feature": feature,
               "tables": {}, "tps": {side.name: [] for side in sides}}
-    # page tables first, one server at a time: the figure is that of the whole guest
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        list(pool.map(Server.start, sides))
+    # The page tables are those of the whole guest, on either side those of an idle server
+    # beside the asked one among them.
     for side in sides:
         say(f"page tables of {CONNECTIONS} connections, {side.name} buffers")
-        side.start()
-        last = side is sides[-1]
-        result["tables"][side.name] = side.tables(
-            (lambda: watch(options.tools)) if last else None)
-        if not last:
-            side.stop()
-    for side in sides[:-1]:
-        side.start()
+        scope = Scope(options.tools) if side is sides[-1] else None
+        result["tables"][side.name] = side.tables(scope)
     for pair in range(options.pairs):
         for side in sides if pair % 2 == 0 else sides[::-1]:
             result["tps"][side.name].append(side.tps())
             say(f"pair {pair + 1} of {options.pairs}, {side.name}: "
                 f"{result['tps'][side.name][-1]:.0f} transactions/s")
-    for side in sides:
-        side.stop()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        list(pool.map(Server.stop, sides))
     pathlib.Path(options.output).write_text(json.dumps(result, indent=1) + "\n")
 
 
