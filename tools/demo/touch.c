@@ -165,7 +165,8 @@ static void fill(int fd, size_t size)
 	static uint64_t chunk[16 * PAGE_BYTES / sizeof(uint64_t)];
 
 	for (size_t at = 0; at < size; at += sizeof(chunk)) {
-		for (size_t page = 0; page < sizeof(chunk); page += PAGE_BYTES) {
+		for (size_t page = 0; page < sizeof(chunk);
+		     page += PAGE_BYTES) {
 			uint64_t *words = chunk + page / sizeof(*chunk);
 
 			words[0] = at + page;
