@@ -43,8 +43,10 @@ def binaries():
     return os.path.dirname(newest)
 
 
-def as_postgres(command, **extra):
-    return subprocess.run(["runuser", "-u", "postgres", "--"] + command, check=True, **extra)
+def as_postgres(command, launcher=(), **extra):
+    # the launcher may lie where only root can look, below /root for instance
+    return subprocess.run([*launcher, "runuser", "-u", "postgres", "--", *command], check=True,
+                          **extra)
 
 
 def scome_tables():
@@ -85,7 +87,7 @@ class Server:
         self.linked = linked
         self.name = "linked" if linked else "ordinary"
         self.port = 5433 if linked else 5432
-        self.prefix = [f"{tools}/scome-run", "--min-bytes", MIN_BYTES, "--"] if linked else []
+        self.launcher = [f"{tools}/scome-run", "--min-bytes", MIN_BYTES, "--"] if linked else []
         self.data = RUN / self.name
         self.tables_before = 0
 
@@ -97,13 +99,12 @@ class Server:
             f"-c max_connections={CONNECTIONS + 10} -c fsync=off -c autovacuum=off",
             "-c logging_collector=off",
         ))
-        as_postgres(self.prefix + [f"{self.bindir}/pg_ctl", "-D", str(self.data), "-w", "-s",
-                                   "-l", str(self.data / "log"), "-o", settings, "start"])
+        as_postgres([f"{self.bindir}/pg_ctl", "-D", self.data, "-w", "-s", "-l",
+                     self.data / "log", "-o", settings, "start"], self.launcher)
         self.query("select pg_prewarm('pgbench_accounts'), pg_prewarm('pgbench_accounts_pkey')")
 
     def stop(self):
-        as_postgres([f"{self.bindir}/pg_ctl", "-D", str(self.data), "-w", "-s", "-m", "fast",
-                     "stop"])
+        as_postgres([f"{self.bindir}/pg_ctl", "-D", self.data, "-w", "-s", "-m", "fast", "stop"])
 
     def query(self, text):
         result = as_postgres([f"{self.bindir}/psql", "-h", RUN, "-p", str(self.port),
