@@ -147,7 +147,7 @@ static void get_finds_and_counts(struct kunit *test)
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, unit);
 	KUNIT_EXPECT_PTR_EQ(test, unit, kproc_unit(test, proc, PLACE));
 	KUNIT_EXPECT_EQ(test, refcount_read(&unit->links), 2);
-	scome_unit_put(unit);
+	scome_unit_put(unit, NULL);
 	KUNIT_EXPECT_EQ(test, refcount_read(&unit->links), 1);
 }
 
@@ -566,7 +566,7 @@ static long do_get(struct kproc *proc, void *file)
 
 	if (IS_ERR(unit))
 		return PTR_ERR(unit);
-	scome_unit_put(unit);
+	scome_unit_put(unit, NULL);
 	return 0;
 }
 

@@ -359,7 +359,7 @@ static void bound_lets_known_links_be_shared(struct kunit *test)
 	mmap_write_lock(proc->mm);
 	again = scome_link_get(proc->mm, link->unit, link->bias);
 	if (again)
-		scome_link_put(again);
+		scome_link_put(again, NULL);
 	mmap_write_unlock(proc->mm);
 	KUNIT_EXPECT_PTR_EQ(test, again, link);
 
