@@ -198,8 +198,8 @@ SCENARIO_LINKED(kept_is_warm, "SCM-8")
 	must(s, "same_unit", !strcmp(only_unit(), unit), 1);
 	before = minor_faults();
 	must(s, "sum", sum_all(map, SIZE), stamp_sum(0, SIZE));
-	/* one fault links all that lies around */
-	must(s, "few_faults", minor_faults() - before <= 2, 1);
+	/* one fault links all that lies around; by itself it would take 128 */
+	must(s, "few_faults", minor_faults() - before <= 16, 1);
 	must(s, "none_passed_on", scome_counter(in_unit(unit, "faults")),
 	     faults);
 	must(s, "tables_now", scome_counter("tables"), TABLES);
