@@ -272,29 +272,6 @@ SCENARIO(seal_size, "SCM-2")
 	relinks(s, "links", map, "1111");
 }
 
-static char *mounted(const char *options)
-{
-	static char path[64];
-
-	snprintf(path, sizeof(path), "/tmp/mount-%d", getpid());
-	NEED(!mkdir(path, 0755));
-	NEED(!mount("none", path, "tmpfs", 0, options));
-	return path;
-}
-
-static int file_in(const char *directory, int flags, size_t size)
-{
-	char path[96];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/file", directory);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | flags, 0600);
-	NEED(fd >= 0);
-	if (size)
-		NEED(!ftruncate(fd, size));
-	return fd;
-}
-
 SCENARIO(tmpfs_umount, "SCM-5,SCM-8")
 {
 	char *directory = mounted("size=64m");

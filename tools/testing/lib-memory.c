@@ -2,6 +2,7 @@
 /* What the scenarios share: mappings, accesses that may fail, small files. */
 #include <sched.h>
 #include <setjmp.h>
+#include <sys/mount.h>
 
 #include "pair.h"
 
@@ -262,6 +263,29 @@ int in_child(int (*run)(void *context), void *context)
 	if (!pid)
 		_exit(run(context));
 	return wait_status(pid);
+}
+
+char *mounted(const char *options)
+{
+	static char path[64];
+
+	snprintf(path, sizeof(path), "/tmp/mount-%d", getpid());
+	NEED(!mkdir(path, 0755));
+	NEED(!mount("none", path, "tmpfs", 0, options));
+	return path;
+}
+
+int file_in(const char *directory, int flags, size_t size)
+{
+	char path[96];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/file", directory);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | flags, 0600);
+	NEED(fd >= 0);
+	if (size)
+		NEED(!ftruncate(fd, size));
+	return fd;
 }
 
 int64_t read_number(const char *path)

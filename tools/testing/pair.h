@@ -101,6 +101,9 @@ void stamp_file(int fd, size_t size);
 int reopen(int fd, int flags);
 /* one on a block device, opened for O_DIRECT, with the stamps from start on */
 int direct_file(size_t size, uint64_t start);
+/* a tmpfs of this scenario's own, and a file in a directory */
+char *mounted(const char *options);
+int file_in(const char *directory, int flags, size_t size);
 int64_t punch_hole(int fd, off_t from, off_t length);
 
 /*

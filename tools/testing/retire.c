@@ -226,14 +226,9 @@ SCENARIO_LINKED(delay_ends, "SCM-8")
 /* as long as it is kept it keeps the mount busy; whoever unmounts says so */
 SCENARIO_LINKED(mount_is_busy, "SCM-8")
 {
-	char directory[] = "/tmp/retireXXXXXX", path[64];
-	int fd;
+	char *directory = mounted("size=64m");
+	int fd = file_in(directory, 0, SIZE);
 
-	NEED(mkdtemp(directory));
-	NEED(!mount("none", directory, "tmpfs", 0, "size=64m"));
-	snprintf(path, sizeof(path), "%s/file", directory);
-	fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-	NEED(fd >= 0 && !ftruncate(fd, SIZE));
 	stamp_file(fd, SIZE);
 	policy("pressure", "0");
 	used(fd);
@@ -285,14 +280,9 @@ SCENARIO_LINKED(nameless_memory_is_not_kept, "SCM-8")
 
 SCENARIO_LINKED(detached_mount_is_let_go, "SCM-8")
 {
-	char directory[] = "/tmp/retireXXXXXX", path[64];
-	int fd;
+	char *directory = mounted("size=64m");
+	int fd = file_in(directory, 0, SIZE);
 
-	NEED(mkdtemp(directory));
-	NEED(!mount("none", directory, "tmpfs", 0, "size=64m"));
-	snprintf(path, sizeof(path), "%s/file", directory);
-	fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-	NEED(fd >= 0 && !ftruncate(fd, SIZE));
 	stamp_file(fd, SIZE);
 	policy("pressure", LONG_MS);
 	used(fd);
