@@ -296,18 +296,18 @@ static void faults_are_counted(struct kunit *test)
 	kproc_link_at(test, first, file, PLACE, SZ_2M, 0);
 	kproc_link_at(test, second, file, PLACE, SZ_2M, 0);
 	unit = kproc_unit(test, first, PLACE);
-	before = scome_kunit_faults();
+	before = scome_sum_faults();
 	KUNIT_ASSERT_EQ(test, 0, kproc_write(first, PLACE, 1));
 	KUNIT_ASSERT_EQ(test, 0, kproc_write(first, PLACE + SZ_1M, 1));
-	KUNIT_EXPECT_EQ(test, scome_kunit_faults() - before, 2);
+	KUNIT_EXPECT_EQ(test, scome_sum_faults() - before, 2);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&unit->faults), 2);
 
 	/* One for the range, and the manager has nothing to do. */
-	before = scome_kunit_faults();
+	before = scome_sum_faults();
 	for (i = 0; i < 2; i++)
 		KUNIT_ASSERT_EQ(test, 0,
 				kproc_write(second, PLACE + i * SZ_1M, 2));
-	KUNIT_EXPECT_EQ(test, scome_kunit_faults() - before, 1);
+	KUNIT_EXPECT_EQ(test, scome_sum_faults() - before, 1);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&unit->faults), 2);
 }
 

@@ -259,7 +259,7 @@ struct kproc_protect {
 	vm_flags_t set;
 };
 
-/* What mprotect() does to each VMA, or rather to one. */
+/* What mprotect() does, to one VMA. */
 static inline long kproc_do_protect(struct kproc *proc, void *arg)
 {
 	struct kproc_protect *p = arg;
@@ -280,6 +280,7 @@ static inline long kproc_do_protect(struct kproc *proc, void *arg)
 		ret = mprotect_fixup(&vmi, &tlb, vma, &prev, p->start, p->end,
 				     (vma->vm_flags & ~p->clear) | p->set);
 		tlb_finish_mmu(&tlb);
+		scome_views_attach(proc->mm, p->start, p->end);
 	}
 	mmap_write_unlock(proc->mm);
 	return ret;
@@ -359,16 +360,6 @@ static inline bool scome_kunit_same(struct scome_unit *unit, void *arg)
 static inline bool file_has_unit(struct file *file)
 {
 	return !scome_unit_for_each(scome_kunit_same, file->f_mapping);
-}
-
-static inline unsigned long scome_kunit_faults(void)
-{
-	unsigned long sum = 0;
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		sum += per_cpu(scome_nr_faults, cpu);
-	return sum;
 }
 
 static inline void scome_kunit_fput(void *file)

@@ -647,7 +647,7 @@ static void no_access_unlinks(struct kunit *test)
 }
 
 /* Shows: SCM-15 */
-static void protecting_a_page_drops_its_range(struct kunit *test)
+static void protecting_a_page_keeps_its_range(struct kunit *test)
 {
 	struct linked l = linked_new(test);
 
@@ -659,6 +659,7 @@ static void protecting_a_page_drops_its_range(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kproc_write(l.proc, PLACE + SZ_4M + SZ_1M, 7),
 			-EFAULT);
 	KUNIT_EXPECT_EQ(test, kproc_write(l.proc, PLACE + SZ_4M, 7), 0);
+	KUNIT_EXPECT_EQ(test, linked_ranges(l.proc), 0xff);
 
 	/* Back: one mapping, one link, all of it. */
 	KUNIT_ASSERT_EQ(test, 0,
@@ -798,9 +799,11 @@ static void move_beyond_the_window_leaves(struct kunit *test)
 
 static void fork_into(struct vm_area_struct *vma, struct kproc *child)
 {
+	struct mm_struct *mm = vma->vm_mm;
+
 	mmap_write_lock(child->mm);
 	vma->vm_mm = child->mm;
-	scome_vma_fork(vma);
+	scome_vma_fork(vma, vma_lookup(mm, vma->vm_start));
 	mmap_write_unlock(child->mm);
 }
 
@@ -1119,6 +1122,7 @@ static struct vm_area_struct *vma_of(struct kunit *test, unsigned long start,
 	KUNIT_ASSERT_NOT_NULL(test, link);
 	vma->vm_start = PLACE + start;
 	vma->vm_end = PLACE + end;
+	xa_init(&link->views);
 	vma->vm_scome = linked ? link : NULL;
 	return vma;
 }
@@ -1129,18 +1133,22 @@ static void rmap_interval(struct kunit *test)
 	const struct interval *i = test->param_value;
 	struct vm_area_struct *vma = vma_of(test, i->start, i->end, i->linked);
 
-	KUNIT_EXPECT_EQ(test, scome_rmap_hidden(vma), i->hidden);
-	KUNIT_EXPECT_EQ(test, scome_rmap_start(vma), PLACE + i->rmap_start);
-	KUNIT_EXPECT_EQ(test, scome_rmap_end(vma), PLACE + i->rmap_end);
+	unsigned long start, end;
+
+	KUNIT_EXPECT_EQ(test, scome_rmap_range(vma, &start, &end), !i->hidden);
+	KUNIT_EXPECT_EQ(test, start, PLACE + i->rmap_start);
+	KUNIT_EXPECT_EQ(test, end, PLACE + i->rmap_end);
 }
 
 /* Shows: SCM-6 */
 static void aligned_is_hidden(struct kunit *test)
 {
-	KUNIT_EXPECT_TRUE(test,
-			  scome_rmap_hidden(vma_of(test, 0, SZ_2M, true)));
-	KUNIT_EXPECT_FALSE(test,
-			   scome_rmap_hidden(vma_of(test, 0, SZ_2M, false)));
+	unsigned long start, end;
+
+	KUNIT_EXPECT_FALSE(test, scome_rmap_range(vma_of(test, 0, SZ_2M, true),
+						  &start, &end));
+	KUNIT_EXPECT_TRUE(test, scome_rmap_range(vma_of(test, 0, SZ_2M, false),
+						 &start, &end));
 }
 
 struct covered {
@@ -1301,7 +1309,7 @@ static struct kunit_case scome_link_cases[] = {
 	KUNIT_CASE(restriction_is_the_process_s_own),
 	KUNIT_CASE(no_exec_is_in_the_pmd),
 	KUNIT_CASE(no_access_unlinks),
-	KUNIT_CASE(protecting_a_page_drops_its_range),
+	KUNIT_CASE(protecting_a_page_keeps_its_range),
 	KUNIT_CASE(copy_counts),
 	KUNIT_CASE(move_keeps_by_another_link),
 	KUNIT_CASE(odd_move_leaves),

@@ -104,6 +104,8 @@ static bool fill(struct unit_row *row, const char *column, const char *word)
 		return number(word, &row->unit);
 	if (!strcmp(column, "tables"))
 		return number(word, &row->tables);
+	if (!strcmp(column, "views"))
+		return number(word, &row->views);
 	if (!strcmp(column, "links"))
 		return number(word, &row->links);
 	if (!strcmp(column, "faults"))

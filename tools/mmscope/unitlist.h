@@ -21,6 +21,7 @@
  * @unit: id, never used twice
  * @listed: the kernel lists it: the fields up to @file are valid
  * @tables: leaf tables it has
+ * @views: those of them that processes have restricted parts of
  * @links: processes' mappings linked to it
  * @faults: in its linked ranges since it was created
  * @inode: of the file
@@ -31,6 +32,7 @@ struct unit_row {
 	__u64 unit;
 	bool listed;
 	__u64 tables;
+	__u64 views;
 	__u64 links;
 	__u64 faults;
 	__u64 inode;

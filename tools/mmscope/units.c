@@ -48,7 +48,7 @@ struct reading {
 struct shown {
 	struct unit_table rows; /* busiest first */
 	struct unit_totals totals;
-	__u64 units, tables, links; /* what there is */
+	__u64 units, tables, views, links; /* what there is */
 	bool listed;
 };
 
@@ -180,12 +180,14 @@ static void count_listed(struct shown *shown, const struct reading *now)
 	shown->listed = now->listed;
 	shown->units = 0;
 	shown->tables = 0;
+	shown->views = 0;
 	shown->links = 0;
 	for (i = 0; i < now->units.count; i++) {
 		if (!now->units.rows[i].listed)
 			continue;
 		shown->units++;
 		shown->tables += now->units.rows[i].tables;
+		shown->views += now->units.rows[i].views;
 		shown->links += now->units.rows[i].links;
 	}
 }
@@ -265,8 +267,8 @@ static void json_row(const struct unit_row *row)
 {
 	printf("{\"unit\":%llu,", row->unit);
 	if (row->listed) {
-		printf("\"tables\":%llu,\"links\":%llu,\"inode\":%llu,\"file\":",
-		       row->tables, row->links, row->inode);
+		printf("\"tables\":%llu,\"views\":%llu,\"links\":%llu,\"inode\":%llu,\"file\":",
+		       row->tables, row->views, row->links, row->inode);
 		json_string(stdout, row->file);
 		putchar(',');
 	}
@@ -284,8 +286,8 @@ static void print_json(const void *session, const struct report *r)
 
 	report_json_begin(r, shown->totals.lost);
 	if (shown->listed)
-		printf("\"units\":%llu,\"tables\":%llu,\"links\":%llu,",
-		       shown->units, shown->tables, shown->links);
+		printf("\"units\":%llu,\"tables\":%llu,\"views\":%llu,\"links\":%llu,",
+		       shown->units, shown->tables, shown->views, shown->links);
 	printf("\"totals\":{");
 	json_counts(&shown->totals.all);
 	printf(",\"shootdown_batches\":%llu,\"left_by_cause\":{",
@@ -420,9 +422,10 @@ static void print_text(const void *session, const struct report *r)
 
 	mean_cpus(cpus, sizeof(cpus), n);
 	screen_line(screen, !r->summary,
-		    "%sunits %s, tables %s, links %s; lost %llu",
+		    "%sunits %s, tables %s, views %s, links %s; lost %llu",
 		    report_time(r), amount(shown->listed, shown->units, 9),
 		    amount(shown->listed, shown->tables, 9),
+		    amount(shown->listed, shown->views, 9),
 		    amount(shown->listed, shown->links, 9), shown->totals.lost);
 	screen_line(
 		screen, false,

@@ -129,8 +129,8 @@ SCENARIO(madv_soft_offline, "SCM-5")
 
 	sum_all(other, SIZE);
 	/* the page moves to another frame, its contents stay */
-	must(s, "madvise",
-	     err(madvise(map + 3 * MIB, PAGE, 101 /* MADV_SOFT_OFFLINE */)), 0);
+	must(s, "madvise", err(madvise(map + 3 * MIB, PAGE, MADV_SOFT_OFFLINE)),
+	     0);
 	must(s, "sum", sum_all(map, SIZE), stamp_sum(0, SIZE));
 	set_word(map + 3 * MIB, 12);
 	must(s, "coherent", word(other + 3 * MIB), 12);

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <setjmp.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 
 #include "pair.h"
 
@@ -326,6 +327,14 @@ static int64_t named_number(const char *path, const char *name)
 			value = strtoll(line + strlen(name) + 1, NULL, 10);
 	fclose(file);
 	return value;
+}
+
+int64_t minor_faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_minflt;
 }
 
 int64_t status_kb(const char *name)

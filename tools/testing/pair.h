@@ -44,6 +44,9 @@
 #define MADV_POPULATE_READ 22
 #define MADV_POPULATE_WRITE 23
 #endif
+#ifndef MADV_SOFT_OFFLINE
+#define MADV_SOFT_OFFLINE 101
+#endif
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
 #endif
@@ -154,6 +157,9 @@ int64_t smaps_kb(const void *address, const char *name);
 bool smaps_flag(const void *address, const char *flag);
 /* the unit counters: /sys/kernel/mm/scome/NAME */
 int64_t scome_counter(const char *name);
+
+/* faults of this process without input or output so far */
+int64_t minor_faults(void);
 
 /* a cgroup of its own for this process; the path */
 const char *own_cgroup(void);

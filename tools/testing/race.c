@@ -116,6 +116,37 @@ static void map_protect(struct race *race, unsigned int *seed)
 	munmap(map, SIZE);
 }
 
+/* parts that differ, in a process and in its child, which may not get all */
+static void protect_and_fork(struct race *race, unsigned int *seed)
+{
+	char *map = try_map(race, RW);
+	pid_t pid;
+
+	if (!map)
+		return;
+	for (unsigned int i = 0; i < 6; i++) {
+		char *part = map + any_page(seed);
+
+		mprotect(part, PAGE, chance(seed, 2) ? PROT_READ : PROT_NONE);
+		if (chance(seed, 4) == 0)
+			madvise(part, PAGE, MADV_DONTFORK);
+		touch(race, map, seed, true);
+	}
+	pid = fork();
+	for (unsigned int i = 0; i < 20; i++)
+		touch(race, map, seed, i & 1);
+	for (unsigned int i = 0; i < 3; i++) {
+		mprotect(map + any_page(seed), PAGE << chance(seed, 6), RW);
+		munmap(map + any_page(seed), PAGE);
+		touch(race, map, seed, true);
+	}
+	if (!pid)
+		_exit(0);
+	munmap(map, SIZE);
+	if (pid > 0)
+		wait_status(pid);
+}
+
 static void map_move(struct race *race, unsigned int *seed)
 {
 	char *map = try_map(race, RW), *moved;
@@ -325,6 +356,8 @@ STORM(map_and_punch, 40, map_touch_unmap, punch)
 STORM(map_and_resize, 40, map_touch_unmap, resize)
 STORM(map_and_page_out, 15, map_touch_unmap, page_out)
 STORM(protect_and_punch, 40, map_protect, punch)
+STORM(protect_and_fork_and_punch, 20, protect_and_fork, punch)
+STORM(protect_and_page_out, 15, map_protect, page_out)
 STORM(move_and_punch, 40, map_move, punch)
 STORM(fork_and_punch, 15, map_and_fork, punch)
 STORM(collapse_and_map, 10, collapse, map_touch_unmap)
@@ -741,19 +774,20 @@ static unsigned int fail_left(int fd)
 }
 
 struct in_use {
-	int64_t units, links, tables;
+	int64_t units, links, tables, views;
 };
 
 static struct in_use in_use_now(void)
 {
 	return (struct in_use){ scome_counter("units"), scome_counter("links"),
-				scome_counter("tables") };
+				scome_counter("tables"),
+				scome_counter("views") };
 }
 
 static bool same_use(const struct in_use *a, const struct in_use *b)
 {
 	return a->units == b->units && a->links == b->links &&
-	       a->tables == b->tables;
+	       a->tables == b->tables && a->views == b->views;
 }
 
 static bool result_allowed(const struct path *path,
@@ -1071,19 +1105,96 @@ static int64_t path_mprotect(struct attempt *attempt)
 	return err(mprotect(attempt->map + 3 * MIB, PAGE, PROT_READ));
 }
 
-static bool page_protected(struct attempt *attempt)
+static bool page_is_protected(struct attempt *attempt)
 {
 	char *page = attempt->map + 3 * MIB;
 
-	if (attempt->result < 0)
-		return as_stamped(attempt, "1?");
+	/* without memory for a view the part is protected all the same */
 	return try_write(page, 4711) == RAISED(SIGSEGV, SEGV_ACCERR) &&
 	       sum_is(attempt->map, 0, SMALL) &&
-	       links_are(attempt->side, attempt->map, "10");
+	       links_are(attempt->side, attempt->map,
+			 attempt->failed ? "1?" : "11");
+}
+
+static bool page_protected(struct attempt *attempt)
+{
+	if (attempt->result < 0)
+		return as_stamped(attempt, "1?");
+	return page_is_protected(attempt);
 }
 
 FAIL(mprotect_page, "SCM-6,SCM-15", .prepare = map_stamped,
      .call = path_mprotect, .right = page_protected)
+
+/* one page has permissions of its own already */
+static void map_protected(struct attempt *attempt)
+{
+	map_stamped(attempt);
+	NEED(!mprotect(attempt->map + 3 * MIB, PAGE, PROT_READ));
+	NEED(sum_is(attempt->map, 0, SMALL));
+}
+
+static int64_t path_mprotect_back(struct attempt *attempt)
+{
+	return err(mprotect(attempt->map + 3 * MIB, PAGE, RW));
+}
+
+static bool page_protected_or_not(struct attempt *attempt)
+{
+	if (attempt->result < 0)
+		return page_is_protected(attempt);
+	return as_stamped(attempt, "11");
+}
+
+FAIL(mprotect_back, "SCM-6,SCM-15", .prepare = map_protected,
+     .call = path_mprotect_back, .right = page_protected_or_not)
+
+static int64_t path_munmap_part(struct attempt *attempt)
+{
+	return err(munmap(attempt->map + 3 * MIB, 2 * PAGE));
+}
+
+static bool part_unmapped_or_not(struct attempt *attempt)
+{
+	char *page = attempt->map + 3 * MIB;
+
+	if (attempt->result < 0)
+		return page_is_protected(attempt);
+	return try_read(page) == RAISED(SIGSEGV, SEGV_MAPERR) &&
+	       try_read(page + PAGE) == RAISED(SIGSEGV, SEGV_MAPERR) &&
+	       sum_is(attempt->map, 0, 3 * MIB) &&
+	       sum_is(page + 2 * PAGE, 3 * MIB + 2 * PAGE, SMALL) &&
+	       links_are(attempt->side, attempt->map, "10");
+}
+
+FAIL(munmap_protected, "SCM-6,SCM-15", .prepare = map_protected,
+     .call = path_munmap_part, .right = part_unmapped_or_not)
+
+static int64_t path_fork_protected(struct attempt *attempt)
+{
+	pid_t pid = fork();
+	char *page = attempt->map + 3 * MIB;
+
+	if (pid)
+		return err(pid);
+	if (!sum_is(attempt->map, 0, SMALL) ||
+	    try_write(page, 4711) != RAISED(SIGSEGV, SEGV_ACCERR) ||
+	    try_write(page + PAGE, 3 * MIB / PAGE + 2))
+		_exit(1);
+	_exit(0);
+}
+
+static bool forked_protected(struct attempt *attempt)
+{
+	int status = 0;
+
+	if (attempt->result > 0)
+		status = wait_status(attempt->result);
+	return !status && page_is_protected(attempt);
+}
+
+FAIL(fork_protected, "SCM-5,SCM-15", .prepare = map_protected,
+     .call = path_fork_protected, .right = forked_protected)
 
 static int64_t path_mlock(struct attempt *attempt)
 {

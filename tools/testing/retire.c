@@ -2,7 +2,6 @@
 /* How long the leaf tables of a file that nobody maps any more are kept. */
 #include <dirent.h>
 #include <sys/mount.h>
-#include <sys/resource.h>
 
 #include "scenario.h"
 
@@ -76,14 +75,6 @@ static int maps_and_reads(void *context)
 static void used(int fd)
 {
 	NEED(in_child(maps_and_reads, &fd) == 0);
-}
-
-static int64_t minor_faults(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_SELF, &usage);
-	return usage.ru_minflt;
 }
 
 /* the only unit there is: the name of its directory */

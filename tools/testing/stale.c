@@ -30,6 +30,8 @@ struct spinner {
 	int prot;
 	size_t at;
 	bool writes;
+	/* a page beside it has permissions of its own */
+	bool restricts;
 	/* put into the file last; never the same again */
 	uint64_t value;
 	pid_t pid;
@@ -69,6 +71,11 @@ static void spin_until_stopped(struct spinner *spinner)
 	sum_all(spinner->map, SIZE);
 	if (spinner->writes)
 		stamp_all(spinner->map, SIZE);
+	if (spinner->restricts) {
+		NEED(!mprotect(spinner->map + spinner->at + PAGE, PAGE,
+			       spinner->prot & ~PROT_WRITE));
+		sum_all(spinner->map, SIZE);
+	}
 	spinner->window->linked =
 		is_linked(spinner->map + (spinner->at & -RANGE));
 	spinner->window->ready = 1;
@@ -208,6 +215,33 @@ SCENARIO(reader_and_punch, "SCM-2")
 	stop_process(s, &spinner);
 }
 
+/* what it sees is an entry of a view: at another place of the manager */
+static struct spinner on_view(bool writes)
+{
+	struct spinner spinner = on_stamped_file(RW, writes);
+
+	spinner.restricts = true;
+	return spinner;
+}
+
+SCENARIO(reader_of_a_view_and_punch, "SCM-2,SCM-15")
+{
+	struct spinner spinner = on_view(false);
+
+	start_process(s, &spinner);
+	must(s, "good", punches_arrive(&spinner, 50), 50);
+	stop_process(s, &spinner);
+}
+
+SCENARIO(writer_of_a_view_and_punch, "SCM-2,SCM-15")
+{
+	struct spinner spinner = on_view(true);
+
+	start_process(s, &spinner);
+	must(s, "good", punches_arrive(&spinner, 50), 50);
+	stop_process(s, &spinner);
+}
+
 SCENARIO(reader_and_punch_range, "SCM-2")
 {
 	struct spinner spinner = on_stamped_file(RW, false);
@@ -263,10 +297,9 @@ static int64_t reclaim(const char *cgroup)
 	return read_number(path);
 }
 
-static void reclaim_under(struct side *s, int prot, bool writes)
+static void reclaim_under(struct side *s, const char *cgroup,
+			  struct spinner spinner)
 {
-	const char *cgroup = own_cgroup();
-	struct spinner spinner = on_stamped_file(prot, writes);
 	unsigned int good = 0;
 	int64_t swapped = 0;
 
@@ -285,17 +318,27 @@ static void reclaim_under(struct side *s, int prot, bool writes)
 
 SCENARIO(reader_and_reclaim, "SCM-2")
 {
-	reclaim_under(s, PROT_READ, false);
+	const char *cgroup = own_cgroup();
+
+	reclaim_under(s, cgroup, on_stamped_file(PROT_READ, false));
 }
 
 SCENARIO(writer_and_reclaim, "SCM-2")
 {
-	reclaim_under(s, RW, true);
+	const char *cgroup = own_cgroup();
+
+	reclaim_under(s, cgroup, on_stamped_file(RW, true));
 }
 
-static void migrate_under(struct side *s, bool writes)
+SCENARIO(writer_of_a_view_and_reclaim, "SCM-2,SCM-15")
 {
-	struct spinner spinner = on_stamped_file(RW, writes);
+	const char *cgroup = own_cgroup();
+
+	reclaim_under(s, cgroup, on_view(true));
+}
+
+static void migrate_under(struct side *s, struct spinner spinner)
+{
 	char *map = map_side(s, SIZE, RW, spinner.fd, 0);
 	unsigned int good = 0, moved = 0;
 
@@ -319,12 +362,17 @@ static void migrate_under(struct side *s, bool writes)
 
 SCENARIO(reader_and_migration, "SCM-5")
 {
-	migrate_under(s, false);
+	migrate_under(s, on_stamped_file(RW, false));
 }
 
 SCENARIO(writer_and_migration, "SCM-5")
 {
-	migrate_under(s, true);
+	migrate_under(s, on_stamped_file(RW, true));
+}
+
+SCENARIO(writer_of_a_view_and_migration, "SCM-5,SCM-15")
+{
+	migrate_under(s, on_view(true));
 }
 
 SCENARIO(writer_and_collapse, "SCM-5")
@@ -378,7 +426,7 @@ static void protect_page(char *map)
 
 SCENARIO(thread_and_mprotect_page, "SCM-6,SCM-15")
 {
-	take_from_thread(s, true, protect_page, "10");
+	take_from_thread(s, true, protect_page, "11");
 }
 
 static void unmap(char *map)

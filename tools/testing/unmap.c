@@ -115,12 +115,12 @@ static void protect_part(struct side *s, size_t from, size_t to,
 
 SCENARIO(mprotect_page, "SCM-6,SCM-15")
 {
-	protect_part(s, 3 * MIB, 3 * MIB + PAGE, "1011");
+	protect_part(s, 3 * MIB, 3 * MIB + PAGE, "1111");
 }
 
 SCENARIO(mprotect_first_page, "SCM-6,SCM-15")
 {
-	protect_part(s, 0, PAGE, "0111");
+	protect_part(s, 0, PAGE, "1111");
 }
 
 SCENARIO(mprotect_range, "SCM-15")
@@ -130,7 +130,7 @@ SCENARIO(mprotect_range, "SCM-15")
 
 SCENARIO(mprotect_across, "SCM-6,SCM-15")
 {
-	protect_part(s, MIB, 5 * MIB, "0101");
+	protect_part(s, MIB, 5 * MIB, "1111");
 }
 
 SCENARIO(mprotect_all, "SCM-15")

@@ -408,9 +408,9 @@ static void test_unit_list_is_read_by_its_columns(void **state)
 	(void)state;
 	assert_int_equal(
 		read_list(
-			"unit tables faults links inode file\n"
-			"7 128 99 64 1031 /memfd:shared\\040buffers\\040(deleted)\n"
-			"3 1 2 3 4 /dev/zero\n",
+			"unit tables views faults links inode file\n"
+			"7 128 2 99 64 1031 /memfd:shared\\040buffers\\040(deleted)\n"
+			"3 1 0 2 3 4 /dev/zero\n",
 			&t),
 		0);
 	assert_int_equal(t.count, 2);
@@ -419,6 +419,7 @@ static void test_unit_list_is_read_by_its_columns(void **state)
 	assert_non_null(row);
 	assert_true(row->listed);
 	assert_int_equal(row->tables, 128);
+	assert_int_equal(row->views, 2);
 	assert_int_equal(row->faults, 99);
 	assert_int_equal(row->links, 64);
 	assert_int_equal(row->inode, 1031);
