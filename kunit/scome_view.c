@@ -351,6 +351,7 @@ static void rmap_interval(struct kunit *test)
 	unsigned long start, end, range;
 
 	xa_init(&link.views);
+	xa_init(&link.attaches);
 	for (range = 0; range < 4; range++)
 		if (i->views & BIT(range))
 			KUNIT_EXPECT_EQ(test, 0,
@@ -454,15 +455,22 @@ static void shootdown_is_for_the_range(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, shootdown->end, SCOME_BASE + PART + SZ_8K);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&unit->tlb_gen), gen + 1);
 
-	/* More than a window is everything. */
-	__scome_shootdown(unit->mm, window + SZ_1M, window + SZ_4M);
+	/* All of it, and more than a window, is everything. */
+	__scome_shootdown(unit->mm, window, window + SZ_2M);
 	KUNIT_EXPECT_EQ(test, shootdown->count, 2);
 	KUNIT_EXPECT_EQ(test, shootdown->end, TLB_FLUSH_ALL);
+	__scome_shootdown(unit->mm, window + SZ_1M, window + SZ_4M);
+	KUNIT_EXPECT_EQ(test, shootdown->count, 3);
+	KUNIT_EXPECT_EQ(test, shootdown->end, TLB_FLUSH_ALL);
+	__scome_shootdown(unit->mm, 0, TLB_FLUSH_ALL);
+	KUNIT_EXPECT_EQ(test, shootdown->count, 4);
+	KUNIT_EXPECT_EQ(test, shootdown->end, TLB_FLUSH_ALL);
 
-	/* A window without a view is nobody's. */
+	/* Windows without a view are nobody's, however many. */
 	gen = atomic64_read(&unit->tlb_gen);
 	__scome_shootdown(unit->mm, window + SZ_2M, window + SZ_2M + SZ_4K);
-	KUNIT_EXPECT_EQ(test, shootdown->count, 2);
+	__scome_shootdown(unit->mm, window + SZ_2M, window + SZ_1G);
+	KUNIT_EXPECT_EQ(test, shootdown->count, 4);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&unit->tlb_gen), gen);
 }
 
@@ -471,17 +479,25 @@ static void shootdown_is_for_the_range(struct kunit *test)
 /* Shows: SCM-15 */
 static void views_come_and_go_quietly(struct kunit *test)
 {
-	struct scome_unit *unit = unit_new(test);
+	struct kproc *proc = process(test, kfile_new(test, FILE_SIZE));
 	struct shootdown *shootdown =
 		kunit_kzalloc(test, sizeof(*shootdown), GFP_KERNEL);
-	struct scome_map map = map_of(VM_READ, 7, VM_READ | VM_WRITE);
-	struct scome_view *view;
+	unsigned long page;
 
 	KUNIT_ASSERT_NOT_NULL(test, shootdown);
+	for (page = 0; page < SZ_4M; page += SZ_4K)
+		KUNIT_ASSERT_EQ(test, 0, kproc_write(proc, PLACE + page, 1));
 	kwatch(test, "scome_shootdown", shootdown_probe, shootdown);
-	view = scome_view_get(unit, RANGE, &map);
-	KUNIT_ASSERT_NOT_NULL(test, view);
-	scome_view_put(view);
+	protect(test, proc, SZ_1M, SZ_4K, VM_READ);
+	protect(test, proc, PART, SZ_4K, VM_READ);
+	KUNIT_ASSERT_NOT_NULL(test, view_of(proc, SZ_1M));
+	KUNIT_ASSERT_NOT_NULL(test, view_of(proc, PART));
+	for (page = 0; page < SZ_4M; page += SZ_4K)
+		KUNIT_ASSERT_EQ(test, 1, kproc_read(proc, PLACE + page));
+	/* The window that goes last is not the first one. */
+	protect(test, proc, SZ_1M, SZ_4K, VM_READ | VM_WRITE);
+	protect(test, proc, PART, SZ_4K, VM_READ | VM_WRITE);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&scome_nr_views), 0);
 	KUNIT_EXPECT_EQ(test, shootdown->count, 0);
 }
 

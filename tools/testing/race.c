@@ -840,6 +840,10 @@ static void fail_each(struct side *s, const struct path *path)
 			path->finish(&attempt);
 		if (attempt.map)
 			NEED(!munmap(attempt.map, SMALL));
+		/* who got a place and no mapping goes soon, now */
+		if (s->linked)
+			NEED(!write_text("/sys/kernel/mm/scome/retire_kept",
+					 "1"));
 		after = in_use_now();
 		if (!allowed || !right || !same_use(&before, &after))
 			printf("# %s, %s side, allocation %u: result %lld%s%s%s\n",

@@ -229,7 +229,7 @@ SCENARIO_LINKED(status_lines, "SCM-6")
 	map = map_side(s, size, RW, fd, 0);
 	stamp_all(map, size);
 	must(s, "linked", status_kb("VmSharedPT"), 128);
-	must(s, "own_tables", status_kb("VmPTE") - own <= 8, 1);
+	must(s, "own_tables", status_kb("VmPTE") - own <= 16, 1);
 	two = map_side(s, size, PROT_READ, fd, 0);
 	sum_all(two, size);
 	must(s, "twice", status_kb("VmSharedPT"), 256);

@@ -114,6 +114,29 @@ SCENARIO(too_many_runs, "SCM-15")
 	links(s, "links_back", map, ALL);
 }
 
+/* who changes a part all the time has a table of its own before long */
+SCENARIO(changed_all_the_time, "SCM-15")
+{
+	int fd = stamped_file(SIZE);
+	char *map = protected_page(s, fd, PROT_READ);
+	unsigned int right = 0;
+
+	for (unsigned int i = 0; i < 300; i++) {
+		NEED(!mprotect(map + AT + 8 * PAGE, PAGE,
+			       i & 1 ? PROT_NONE : PROT_READ));
+		right += try_read(map + AT + 8 * PAGE) ==
+				 (i & 1 ? SEGV_DENIED : 0) &&
+			 try_write(map + AT, 1) == SEGV_DENIED &&
+			 !try_write(map + AT + PAGE, AT / PAGE + 2);
+	}
+	must(s, "right", right, 300);
+	relinks(s, "links", map, "1011");
+	must(s, "no_view", views_are(s, 0), 1);
+	must(s, "back", err(mprotect(map, SIZE, RW)), 0);
+	must(s, "sum", sum_all(map, SIZE), stamp_sum(0, SIZE));
+	links(s, "links_back", map, ALL);
+}
+
 SCENARIO(both_ends_of_a_range, "SCM-15")
 {
 	int fd = stamped_file(SIZE);
