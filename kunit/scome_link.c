@@ -955,40 +955,6 @@ static void manager_does_not_leave(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, linked_ranges(l.proc), 0xff);
 }
 
-static const struct mmu_notifier_ops notifier_ops = {};
-
-static long do_register(struct kproc *proc, void *notifier)
-{
-	return mmu_notifier_register(notifier, proc->mm);
-}
-
-static long do_unregister(struct kproc *proc, void *notifier)
-{
-	mmu_notifier_unregister(notifier, proc->mm);
-	return 0;
-}
-
-/* Shows: SCM-6 */
-static void notifier_leaves(struct kunit *test)
-{
-	struct linked l = linked_new(test);
-	struct leave *leave = watch_leave(test);
-	struct mmu_notifier *notifier;
-
-	notifier = kunit_kzalloc(test, sizeof(*notifier), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, notifier);
-	notifier->ops = &notifier_ops;
-	KUNIT_ASSERT_EQ(test, 0, kproc_run(l.proc, do_register, notifier));
-	KUNIT_EXPECT_EQ(test, leave->count, 1);
-	KUNIT_EXPECT_EQ(test, leave->cause, SCOME_LEAVE_NOTIFIER);
-	/* It would not hear of what happens in a unit. */
-	KUNIT_EXPECT_EQ(test,
-			kproc_mmap(l.proc, l.file, 0, SZ_2M, PROT_RW,
-				   MAP_LINKED, 0),
-			-EOPNOTSUPP);
-	kproc_run(l.proc, do_unregister, notifier);
-}
-
 /* Shows: SCM-15 */
 static void protection_key_leaves(struct kunit *test)
 {
@@ -1320,7 +1286,6 @@ static struct kunit_case scome_link_cases[] = {
 	KUNIT_CASE(leaving_is_one_process_s),
 	KUNIT_CASE(whole_mm_leaves),
 	KUNIT_CASE(manager_does_not_leave),
-	KUNIT_CASE(notifier_leaves),
 	KUNIT_CASE(protection_key_leaves),
 	KUNIT_CASE_PARAM(part_leaves, parts_gen_params),
 	KUNIT_CASE(sole_user_is_told),
