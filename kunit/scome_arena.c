@@ -21,13 +21,20 @@ struct window {
 	struct kproc *proc;
 };
 
+static void regions_free(struct scome_unit *unit)
+{
+	mutex_lock(&scome_units_lock);
+	scome_regions_free(unit);
+	mutex_unlock(&scome_units_lock);
+}
+
 static void window_free(void *data)
 {
 	struct window *w = data;
 	unsigned int i;
 
 	for (i = 0; i < w->nr_units; i++)
-		scome_regions_free(w->units[i]);
+		regions_free(w->units[i]);
 	WARN_ON(w->arena.chunks);
 	mtree_destroy(&w->arena.regions);
 }
@@ -106,7 +113,7 @@ static void one_after_the_other(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, alloc(w, 1, 1), 3);
 	KUNIT_EXPECT_EQ(test, alloc(w, 2, 2), 4);
 	KUNIT_EXPECT_EQ(test, w->arena.chunks, 6);
-	scome_regions_free(w->units[1]);
+	regions_free(w->units[1]);
 	KUNIT_EXPECT_EQ(test, w->arena.chunks, 5);
 	/* The gap is for who fits in. */
 	KUNIT_EXPECT_EQ(test, alloc(w, 1, 2), 6);
@@ -123,11 +130,11 @@ static void full_and_in_pieces(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, alloc(w, i, 1), i);
 	KUNIT_EXPECT_EQ(test, alloc(w, 0, 1), -ENOSPC);
 	for (i = 0; i < 16; i += 2)
-		scome_regions_free(w->units[i]);
+		regions_free(w->units[i]);
 	KUNIT_EXPECT_EQ(test, w->arena.chunks, 8);
 	/* Eight are free, and no two of them together. */
 	KUNIT_EXPECT_EQ(test, alloc(w, 0, 2), -ENOSPC);
-	scome_regions_free(w->units[5]);
+	regions_free(w->units[5]);
 	KUNIT_EXPECT_EQ(test, alloc(w, 0, 3), 4);
 	KUNIT_EXPECT_EQ(test, alloc(w, 0, 17), -ENOSPC);
 	KUNIT_EXPECT_EQ(test, alloc(w, 0, ULONG_MAX >> PMD_SHIFT), -ENOSPC);
@@ -151,7 +158,7 @@ static void grows_where_it_lies(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, extend(w, 1, 13), -ENOSPC);
 	KUNIT_EXPECT_EQ(test, extend(w, 1, ULONG_MAX), -ENOSPC);
 	KUNIT_EXPECT_EQ(test, alloc(w, 2, 1), -ENOSPC);
-	scome_regions_free(w->units[1]);
+	regions_free(w->units[1]);
 	KUNIT_EXPECT_EQ(test, extend(w, 0, 16), 0);
 }
 
@@ -273,7 +280,7 @@ static void nobody_gets_it_twice(struct kunit *test)
 					     (region->address - START) /
 						     PMD_SIZE,
 					     region->chunks);
-			scome_regions_free(w->units[unit]);
+			regions_free(w->units[unit]);
 			break;
 		case 1:
 			if (list_empty(&w->units[unit]->regions))

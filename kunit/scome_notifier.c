@@ -140,6 +140,12 @@ static void take_away(struct file *file, unsigned long offset)
 	unmap_mapping_range(file->f_mapping, offset, SZ_4K, 1);
 }
 
+/* All that is behind. */
+static void truncate(struct file *file, unsigned long offset)
+{
+	unmap_mapping_range(file->f_mapping, offset, 0, 1);
+}
+
 static bool heard_page(const struct listener *l, unsigned long address)
 {
 	unsigned int i;
@@ -212,6 +218,28 @@ static void at_all_places_of_all_processes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, second->starts, 1);
 	KUNIT_EXPECT_TRUE(test, heard_page(second, PLACE + 2ul * SZ_1G + PART));
 	KUNIT_EXPECT_EQ(test, kproc_read(deaf, PLACE + PART), PART + 1);
+}
+
+/* The manager maps more than any process can. */
+
+/* Shows: SCM-20 */
+static void hears_of_truncation(struct kunit *test)
+{
+	unsigned long high = 112ul * SZ_1T, far = 3ul * SZ_1T;
+	struct file *file = kfile_new(test, 4ul * SZ_1T);
+	struct kproc *proc = process_at(test, file, high);
+	struct listener *l;
+
+	/* And where file offset 0 would lie below address 0. */
+	kproc_link_at(test, proc, file, PLACE, SZ_8M, far);
+	KUNIT_ASSERT_EQ(test, 0, kproc_write(proc, PLACE + SZ_2M, 1));
+	l = listen(test, proc, &range_ops);
+	truncate(file, PART);
+	KUNIT_EXPECT_TRUE(test, heard_page(l, high + PART));
+	KUNIT_EXPECT_TRUE(test, heard_page(l, high + SZ_8M - SZ_4K));
+	KUNIT_EXPECT_FALSE(test, heard_page(l, high + PART - SZ_4K));
+	KUNIT_EXPECT_TRUE(test, heard_page(l, PLACE + SZ_2M));
+	KUNIT_EXPECT_EQ(test, l->starts, l->ends);
 }
 
 /* Shows: SCM-15, SCM-20 */
@@ -324,6 +352,7 @@ static void unit_goes_as_ever(struct kunit *test)
 static struct kunit_case cases[] = { KUNIT_CASE(hears_of_the_unit),
 				     KUNIT_CASE(who_links_later_hears_too),
 				     KUNIT_CASE(at_all_places_of_all_processes),
+				     KUNIT_CASE(hears_of_truncation),
 				     KUNIT_CASE(hears_of_a_view),
 				     KUNIT_CASE(hears_of_leaving),
 				     KUNIT_CASE(intervals_hear),

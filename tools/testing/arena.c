@@ -397,6 +397,42 @@ SCENARIO_LINKED(fixed_window, "SCM-1,SCM-11")
 	     ENOMEM);
 }
 
+/* a place that was claimed in pieces is as good as one that was claimed at once */
+SCENARIO_LINKED(fixed_in_pieces, "SCM-1,SCM-11")
+{
+	char *place = (char *)window("arena_fixed").start + 7 * GIB;
+	int fd = stamped_file(16 * MIB);
+	struct {
+		size_t from;
+		size_t size;
+	} pieces[] = { { 2 * MIB, 2 * MIB },  { 10 * MIB, 2 * MIB },
+		       { 0, 2 * MIB },	      { 0, 12 * MIB },
+		       { 10 * MIB, 2 * MIB }, { 4 * MIB, 8 * MIB },
+		       { 0, 16 * MIB } };
+	char *keeps =
+		map_linked(place + 12 * MIB, 4 * MIB, MAP_FIXED, fd, 12 * MIB);
+	unsigned int good = 0;
+
+	NEED(keeps);
+	for (unsigned int i = 0; i < 7; i++) {
+		char *at = place + pieces[i].from;
+
+		good += map_linked(at, pieces[i].size, MAP_FIXED, fd,
+				   pieces[i].from) == at;
+	}
+	must(s, "pieces", good, 7);
+	must(s, "sum", sum_all(place, 16 * MIB), stamp_sum(0, 16 * MIB));
+	links(s, "links", place, "11111111");
+	/* who comes next finds it as it was, again and again */
+	good = 0;
+	for (unsigned int i = 0; i < 20; i++) {
+		NEED(!munmap(place, 16 * MIB));
+		good += map_linked(place, 16 * MIB, MAP_FIXED_NOREPLACE, fd,
+				   0) == place;
+	}
+	must(s, "again", good, 20);
+}
+
 static int shmat_child(void *context)
 {
 	struct party *party = context;
