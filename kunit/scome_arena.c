@@ -368,13 +368,6 @@ static void place_without_a_mapping_goes(struct kunit *test)
 			chunks);
 }
 
-static int retire_all(struct kunit *test)
-{
-	scome_retire_kept();
-	flush_delayed_fput();
-	return 0;
-}
-
 static struct kunit_case cases[] = {
 	KUNIT_CASE(one_after_the_other),
 	KUNIT_CASE(full_and_in_pieces),

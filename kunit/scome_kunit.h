@@ -380,6 +380,30 @@ static inline struct file *kfile_new(struct kunit *test, loff_t size)
 	return file;
 }
 
+/* Of no earlier test: units that are kept, and files that are still to be put. */
+static inline int retire_all(struct kunit *test)
+{
+	scome_retire_kept();
+	flush_delayed_fput();
+	return 0;
+}
+
+/* VMAs of an mm that reclaim and truncate find for a part of the file. */
+static inline unsigned int rmap_finds(struct file *file, struct mm_struct *mm,
+				      unsigned long start, unsigned long end)
+{
+	struct address_space *mapping = file->f_mapping;
+	struct vm_area_struct *vma;
+	unsigned int n = 0;
+
+	i_mmap_lock_read(mapping);
+	vma_interval_tree_foreach(vma, &mapping->i_mmap, start >> PAGE_SHIFT,
+				  (end - 1) >> PAGE_SHIFT)
+		n += vma->vm_mm == mm;
+	i_mmap_unlock_read(mapping);
+	return n;
+}
+
 /* Tracepoints, by name: scome exports none to modules */
 
 struct kwatch {

@@ -1151,21 +1151,6 @@ static void covers(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, scome_covers(vma, PLACE + c->addr), c->covers);
 }
 
-/* VMAs of an mm that reclaim and truncate find for a part of the file. */
-static unsigned int rmap_finds(struct file *file, struct mm_struct *mm,
-			       unsigned long start, unsigned long end)
-{
-	struct address_space *mapping = file->f_mapping;
-	struct vm_area_struct *vma;
-	unsigned int n = 0;
-
-	i_mmap_lock_read(mapping);
-	vma_interval_tree_foreach(vma, &mapping->i_mmap, PAGES(start),
-				  PAGES(end) - 1) n += vma->vm_mm == mm;
-	i_mmap_unlock_read(mapping);
-	return n;
-}
-
 /* Shows: SCM-5, SCM-6 */
 static void rmap_has_only_the_manager(struct kunit *test)
 {

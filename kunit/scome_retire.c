@@ -355,10 +355,10 @@ static int keep_nothing(struct kunit *test)
 	return 0;
 }
 
-static void retire_all(struct kunit *test)
+static void keep_nothing_more(struct kunit *test)
 {
 	set_policy(SCOME_RETIRE_AT_ONCE, 0);
-	scome_retire_kept();
+	retire_all(test);
 }
 
 static struct kunit_case cases[] = {
@@ -380,7 +380,7 @@ static struct kunit_case cases[] = {
 static struct kunit_suite suite = {
 	.name = "scome_retire",
 	.init = keep_nothing,
-	.exit = retire_all,
+	.exit = keep_nothing_more,
 	.test_cases = cases,
 };
 

@@ -366,22 +366,6 @@ static void rmap_interval(struct kunit *test)
 	xa_destroy(&link.views);
 }
 
-/* VMAs of an mm that reclaim and truncate find for a part of the file. */
-static unsigned int rmap_finds(struct file *file, struct mm_struct *mm,
-			       unsigned long start, unsigned long end)
-{
-	struct address_space *mapping = file->f_mapping;
-	struct vm_area_struct *vma;
-	unsigned int n = 0;
-
-	i_mmap_lock_read(mapping);
-	vma_interval_tree_foreach(vma, &mapping->i_mmap, start >> PAGE_SHIFT,
-				  (end - 1) >> PAGE_SHIFT)
-		n += vma->vm_mm == mm;
-	i_mmap_unlock_read(mapping);
-	return n;
-}
-
 /* Shows: SCM-5, SCM-15 */
 static void rmap_meets_a_view_once(struct kunit *test)
 {
@@ -499,13 +483,6 @@ static void views_come_and_go_quietly(struct kunit *test)
 	protect(test, proc, PART, SZ_4K, VM_READ | VM_WRITE);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&scome_nr_views), 0);
 	KUNIT_EXPECT_EQ(test, shootdown->count, 0);
-}
-
-static int retire_all(struct kunit *test)
-{
-	scome_retire_kept();
-	flush_delayed_fput();
-	return 0;
 }
 
 static struct kunit_case cases[] = {
