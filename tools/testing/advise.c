@@ -7,9 +7,6 @@
 #ifndef MADV_COLD
 #define MADV_COLD 20
 #endif
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT 21
-#endif
 #define MADV_UNKNOWN 77
 
 /*

@@ -281,7 +281,7 @@ SCENARIO(kvm_guest_runs_on, "SCM-20")
 
 	good = 0;
 	for (unsigned int i = 0; i < 5; i++) {
-		NEED(!madvise(map, SIZE, 21 /* MADV_PAGEOUT */));
+		NEED(!madvise(map, SIZE, MADV_PAGEOUT));
 		good += guest_sees(&machine) > 0;
 		good += guest_follows(&machine);
 		NEED(!write_text("/proc/sys/vm/compact_memory", "1"));

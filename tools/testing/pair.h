@@ -44,6 +44,9 @@
 #define MADV_POPULATE_READ 22
 #define MADV_POPULATE_WRITE 23
 #endif
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT 21
+#endif
 #ifndef MADV_SOFT_OFFLINE
 #define MADV_SOFT_OFFLINE 101
 #endif
@@ -133,6 +136,10 @@ int try_read(const volatile void *address);
 int try_write(volatile void *address, uint64_t value);
 int try_call(void (*run)(void *context), void *context);
 #define RAISED(signal, code) ((signal) | (code) << 8)
+
+/* a function is put there, and is called there: 42, if that may be executed */
+void put_code(void *at);
+int call_code(void *at);
 
 /* every page its own number, and whether that is what is there */
 void stamp_all(char *base, size_t size);

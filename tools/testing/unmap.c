@@ -189,41 +189,25 @@ SCENARIO(mprotect_read_only_file, "SCM-15")
 	relinks(s, "links", map, "1111");
 }
 
-/* mov $42, %eax; ret */
-static const unsigned char code[] = { 0xb8, 42, 0, 0, 0, 0xc3 };
-
-static int call(char *at)
-{
-	int (*function)(void);
-
-	memcpy(&function, &at, sizeof(function));
-	return function();
-}
-
-static int call_in_child(void *context)
-{
-	return call(context);
-}
-
 SCENARIO(execute, "SCM-15")
 {
 	int fd = memory_file(SIZE);
 	char *map = map_side(s, SIZE, RW, fd, 0), *runs;
 
-	memcpy(map + MIB, code, sizeof(code));
-	must(s, "not_executable", in_child(call_in_child, map + MIB),
+	put_code(map + MIB);
+	must(s, "not_executable", in_child(call_code, map + MIB),
 	     128 + SIGSEGV);
 	runs = map_side(s, SIZE, PROT_READ | PROT_EXEC, fd, 0);
-	must(s, "executable", call(runs + MIB), 42);
-	must(s, "execute_only_there", in_child(call_in_child, map + MIB),
+	must(s, "executable", call_code(runs + MIB), 42);
+	must(s, "execute_only_there", in_child(call_code, map + MIB),
 	     128 + SIGSEGV);
 	must(s, "write", try_write(runs + MIB, 1), SEGV_DENIED);
 	relinks(s, "links_data", map, "1111");
 	relinks(s, "links_code", runs, "1111");
 	must(s, "mprotect", err(mprotect(map, SIZE, PROT_READ | PROT_EXEC)), 0);
-	must(s, "made_executable", call(map + MIB), 42);
+	must(s, "made_executable", call_code(map + MIB), 42);
 	must(s, "mprotect_back", err(mprotect(map, SIZE, PROT_READ)), 0);
-	must(s, "made_data", in_child(call_in_child, map + MIB), 128 + SIGSEGV);
+	must(s, "made_data", in_child(call_code, map + MIB), 128 + SIGSEGV);
 	relinks(s, "links", map, "1111");
 }
 

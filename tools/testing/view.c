@@ -18,9 +18,6 @@
 #ifndef __NR_mseal
 #define __NR_mseal 462
 #endif
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT 21
-#endif
 
 static bool views_are(const struct side *s, int64_t wanted)
 {
@@ -209,28 +206,17 @@ SCENARIO(no_access, "SCM-15")
 	must(s, "sum", sum_all(map, SIZE), stamp_sum(0, SIZE));
 }
 
-/* mov $42, %eax; ret */
-static const unsigned char code[] = { 0xb8, 42, 0, 0, 0, 0xc3 };
-
-static int call(void *at)
-{
-	int (*function)(void);
-
-	memcpy(&function, &at, sizeof(function));
-	return function();
-}
-
 SCENARIO(code_in_data, "SCM-15")
 {
 	int fd = memory_file(SIZE);
 	char *map = map_touched(s, SIZE, RW, fd);
 
-	memcpy(map + AT, code, sizeof(code));
-	memcpy(map + AT + PAGE, code, sizeof(code));
+	put_code(map + AT);
+	put_code(map + AT + PAGE);
 	must(s, "mprotect",
 	     err(mprotect(map + AT, PAGE, PROT_READ | PROT_EXEC)), 0);
-	must(s, "runs", call(map + AT), 42);
-	must(s, "beside", in_child(call, map + AT + PAGE), 128 + SIGSEGV);
+	must(s, "runs", call_code(map + AT), 42);
+	must(s, "beside", in_child(call_code, map + AT + PAGE), 128 + SIGSEGV);
 	must(s, "write", try_write(map + AT, 1), SEGV_DENIED);
 	must(s, "write_beside", try_write(map + AT + PAGE, 1), 0);
 	relinks(s, "links", map, ALL);
