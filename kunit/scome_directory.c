@@ -545,10 +545,11 @@ struct step {
 };
 
 static const struct step steps[] = {
-	{ "open", "dentry_open", 0, -ENFILE, -ENFILE },
+	{ "open", "alloc_file_clone", 0, -ENFILE, -ENFILE },
 	{ "unit", "__kmalloc_cache_noprof", 0, 0, -ENOMEM },
 	{ "side structure", "__kmalloc_cache_noprof", 1, 0, -ENOMEM },
 	{ "mm", "mm_alloc", 0, 0, -ENOMEM },
+	{ "notifier", "__mmu_notifier_register", 0, -ENOMEM, -ENOMEM },
 	{ "vma", "vm_area_alloc", 0, 0, -ENOMEM },
 	{ "insert", "insert_vm_struct", 0, -ENOMEM, -ENOMEM },
 };
@@ -603,7 +604,7 @@ static void failed_create_fails_mmap(struct kunit *test)
 	struct kproc *proc = kproc_new(test, 0);
 	struct failure *failure;
 
-	failure = fail(test, proc, "dentry_open", -ENFILE);
+	failure = fail(test, proc, "alloc_file_clone", -ENFILE);
 	KUNIT_EXPECT_EQ(test,
 			kproc_mmap(proc, file, PLACE, SZ_4M, PROT_RW,
 				   MAP_LINKED | MAP_FIXED, 0),
@@ -649,7 +650,7 @@ static void failed_create_is_nothing_to_who_did_not_ask(struct kunit *test)
 	kproc_link_at(test, proc, kfile_new(test, FILE_SIZE), PLACE + SZ_1G,
 		      SZ_4M, 0);
 	proc->mm->shared_pt_min = SZ_2M;
-	failure = fail(test, proc, "dentry_open", -ENFILE);
+	failure = fail(test, proc, "alloc_file_clone", -ENFILE);
 	KUNIT_EXPECT_EQ(test,
 			kproc_mmap(proc, file, PLACE, SZ_4M, PROT_RW,
 				   MAP_SHARED | MAP_FIXED, 0),

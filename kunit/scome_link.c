@@ -113,10 +113,14 @@ static const struct place places[] = {
 	  2ul * SZ_1G },
 	{ "a GiB, for no room, over a border", SZ_1G + SZ_2M, SZ_1G, SZ_1G, 0,
 	  SZ_1G + SZ_2M },
-	{ "more than a GiB: the top", SZ_1G, 4ul * SZ_1G, SZ_1G + SZ_2M, 0,
-	  4ul * SZ_1G - SZ_2M },
-	{ "a GiB with a phase: always over one", SZ_1G, 4ul * SZ_1G, SZ_1G,
-	  SZ_1M, 4ul * SZ_1G - SZ_1M },
+	{ "more than a GiB: from a border on", SZ_1G, 4ul * SZ_1G,
+	  SZ_1G + SZ_2M, 0, 3ul * SZ_1G },
+	{ "more than a GiB, no room for that", SZ_1G + SZ_2M, SZ_1G + SZ_16M,
+	  SZ_1G + SZ_8M, 0, SZ_1G + SZ_2M + SZ_8M },
+	{ "more than a GiB, an odd offset", SZ_1G, 4ul * SZ_1G, SZ_1G + SZ_2M,
+	  SZ_8M, 3ul * SZ_1G + SZ_8M },
+	{ "a GiB with a phase: congruent", SZ_1G, 4ul * SZ_1G, SZ_1G, SZ_1M,
+	  3ul * SZ_1G + SZ_1M },
 };
 
 static void place_name(const struct place *place, char *name)
@@ -1049,24 +1053,18 @@ struct interval {
 	unsigned long end;
 	unsigned long rmap_start;
 	unsigned long rmap_end;
-	bool linked;
-	bool hidden;
 };
 
 static const struct interval intervals[] = {
-	{ "ordinary, aligned", 0, SZ_4M, 0, SZ_4M, false, false },
-	{ "ordinary, head and tail", SZ_1M, SZ_4M + SZ_4K, SZ_1M, SZ_4M + SZ_4K,
-	  false, false },
-	{ "head", SZ_2M - SZ_4K, SZ_8M, SZ_2M - SZ_4K, SZ_2M, true, false },
-	{ "tail", SZ_2M, SZ_8M + SZ_4K, SZ_8M, SZ_8M + SZ_4K, true, false },
-	{ "head and tail", SZ_1M, SZ_8M + SZ_4K, SZ_1M, SZ_8M + SZ_4K, true,
-	  false },
+	{ "head", SZ_2M - SZ_4K, SZ_8M, SZ_2M - SZ_4K, SZ_2M },
+	{ "tail", SZ_2M, SZ_8M + SZ_4K, SZ_8M, SZ_8M + SZ_4K },
+	{ "head and tail", SZ_1M, SZ_8M + SZ_4K, SZ_1M, SZ_8M + SZ_4K },
 	{ "less than a table, at its start", SZ_2M, SZ_2M + SZ_4K, SZ_2M,
-	  SZ_2M + SZ_4K, true, false },
+	  SZ_2M + SZ_4K },
 	{ "less than a table, at its end", SZ_4M - SZ_4K, SZ_4M, SZ_4M - SZ_4K,
-	  SZ_4M, true, false },
+	  SZ_4M },
 	{ "less than a table, inside", SZ_1M, SZ_1M + SZ_4K, SZ_1M,
-	  SZ_1M + SZ_4K, true, false },
+	  SZ_1M + SZ_4K },
 };
 
 static void interval_name(const struct interval *interval, char *name)
@@ -1077,7 +1075,7 @@ static void interval_name(const struct interval *interval, char *name)
 KUNIT_ARRAY_PARAM(intervals, intervals, interval_name);
 
 static struct vm_area_struct *vma_of(struct kunit *test, unsigned long start,
-				     unsigned long end, bool linked)
+				     unsigned long end)
 {
 	struct vm_area_struct *vma =
 		kunit_kzalloc(test, sizeof(*vma), GFP_KERNEL);
@@ -1088,8 +1086,10 @@ static struct vm_area_struct *vma_of(struct kunit *test, unsigned long start,
 	KUNIT_ASSERT_NOT_NULL(test, link);
 	vma->vm_start = PLACE + start;
 	vma->vm_end = PLACE + end;
+	vma->vm_pgoff = PHYS_PFN(start);
+	link->bias = PLACE;
 	xa_init(&link->views);
-	vma->vm_scome = linked ? link : NULL;
+	vma->vm_scome = link;
 	return vma;
 }
 
@@ -1097,24 +1097,18 @@ static struct vm_area_struct *vma_of(struct kunit *test, unsigned long start,
 static void rmap_interval(struct kunit *test)
 {
 	const struct interval *i = test->param_value;
-	struct vm_area_struct *vma = vma_of(test, i->start, i->end, i->linked);
+	struct vm_area_struct *vma = vma_of(test, i->start, i->end);
 
-	unsigned long start, end;
-
-	KUNIT_EXPECT_EQ(test, scome_rmap_range(vma, &start, &end), !i->hidden);
-	KUNIT_EXPECT_EQ(test, start, PLACE + i->rmap_start);
-	KUNIT_EXPECT_EQ(test, end, PLACE + i->rmap_end);
+	KUNIT_EXPECT_FALSE(test, scome_rmap_hidden(vma));
+	KUNIT_EXPECT_EQ(test, scome_rmap_first(vma), PHYS_PFN(i->rmap_start));
+	KUNIT_EXPECT_EQ(test, scome_rmap_last(vma), PHYS_PFN(i->rmap_end) - 1);
 }
 
 /* Shows: SCM-6 */
 static void aligned_is_hidden(struct kunit *test)
 {
-	unsigned long start, end;
-
-	KUNIT_EXPECT_FALSE(test, scome_rmap_range(vma_of(test, 0, SZ_2M, true),
-						  &start, &end));
-	KUNIT_EXPECT_TRUE(test, scome_rmap_range(vma_of(test, 0, SZ_2M, false),
-						 &start, &end));
+	KUNIT_EXPECT_TRUE(test, scome_rmap_hidden(vma_of(test, 0, SZ_2M)));
+	KUNIT_EXPECT_TRUE(test, scome_rmap_hidden(vma_of(test, SZ_2M, SZ_8M)));
 }
 
 struct covered {
@@ -1146,8 +1140,10 @@ KUNIT_ARRAY_PARAM(covereds, covereds, covered_name);
 static void covers(struct kunit *test)
 {
 	const struct covered *c = test->param_value;
-	struct vm_area_struct *vma = vma_of(test, c->start, c->end, c->linked);
+	struct vm_area_struct *vma = vma_of(test, c->start, c->end);
 
+	if (!c->linked)
+		vma->vm_scome = NULL;
 	KUNIT_EXPECT_EQ(test, scome_covers(vma, PLACE + c->addr), c->covers);
 }
 

@@ -346,9 +346,10 @@ static void rmap_interval(struct kunit *test)
 	struct vm_area_struct vma = {
 		.vm_start = PLACE + i->start,
 		.vm_end = PLACE + i->end,
+		.vm_pgoff = PHYS_PFN(i->start),
 		.vm_scome = &link,
 	};
-	unsigned long start, end, range;
+	unsigned long range;
 
 	xa_init(&link.views);
 	xa_init(&link.attaches);
@@ -357,11 +358,12 @@ static void rmap_interval(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, 0,
 					xa_err(xa_store(&link.views, range,
 							&link, GFP_KERNEL)));
-	KUNIT_EXPECT_EQ(test, __scome_rmap_range(&vma, &start, &end),
-			!i->hidden);
+	KUNIT_EXPECT_EQ(test, scome_rmap_hidden(&vma), i->hidden);
 	if (!i->hidden) {
-		KUNIT_EXPECT_EQ(test, start, PLACE + i->rmap_start);
-		KUNIT_EXPECT_EQ(test, end, PLACE + i->rmap_end);
+		KUNIT_EXPECT_EQ(test, scome_rmap_first(&vma),
+				PHYS_PFN(i->rmap_start));
+		KUNIT_EXPECT_EQ(test, scome_rmap_last(&vma),
+				PHYS_PFN(i->rmap_end) - 1);
 	}
 	xa_destroy(&link.views);
 }

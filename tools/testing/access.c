@@ -333,14 +333,14 @@ SCENARIO(io_uring_fixed_buffer, "SCM-2,SCM-15")
 	int ring = syscall(SYS_io_uring_setup, 4, &parameters);
 
 	NEED(ring >= 0);
-	must(s, "register",
-	     err(syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS,
-			 &buffer, 1)),
-	     0);
-	must(s, "unregister",
-	     err(syscall(SYS_io_uring_register, ring, IORING_UNREGISTER_BUFFERS,
-			 NULL, 0)),
-	     0);
+	must_in_memory(s, "register",
+		       err(syscall(SYS_io_uring_register, ring,
+				   IORING_REGISTER_BUFFERS, &buffer, 1)),
+		       0);
+	must_in_memory(s, "unregister",
+		       err(syscall(SYS_io_uring_register, ring,
+				   IORING_UNREGISTER_BUFFERS, NULL, 0)),
+		       0);
 	set_word(map + 3 * MIB, 5);
 	must(s, "write", word(map + 3 * MIB), 5);
 	NEED(!mprotect(map, SIZE, PROT_READ));

@@ -196,7 +196,7 @@ SCENARIO(kernel_past_end, "SCM-2")
 	relinks(s, "links", map, "11??");
 }
 
-SCENARIO(seal_write, "SCM-15")
+SCENARIO_IN_MEMORY(seal_write, "SCM-15")
 {
 	int fd = stamped_file(SIZE);
 	char *map = map_touched(s, SIZE, RW, fd);
@@ -216,7 +216,7 @@ SCENARIO(seal_write, "SCM-15")
 	relinks(s, "links", map, "1111");
 }
 
-SCENARIO(seal_write_with_reader, "SCM-15")
+SCENARIO_IN_MEMORY(seal_write_with_reader, "SCM-15")
 {
 	int fd = stamped_file(SIZE), read_only = reopen(fd, O_RDONLY);
 	char *map = map_touched(s, SIZE, PROT_READ, read_only);
@@ -239,7 +239,7 @@ SCENARIO(seal_write_reader_of_writable, "SCM-15")
 	relinks(s, "links", map, "1111");
 }
 
-SCENARIO(seal_future_write, "SCM-15")
+SCENARIO_IN_MEMORY(seal_future_write, "SCM-15")
 {
 	int fd = stamped_file(SIZE);
 	char *map = map_touched(s, SIZE, RW, fd), *reader;
@@ -257,7 +257,7 @@ SCENARIO(seal_future_write, "SCM-15")
 	relinks(s, "links_reader", reader, "1111");
 }
 
-SCENARIO(seal_size, "SCM-2")
+SCENARIO_IN_MEMORY(seal_size, "SCM-2")
 {
 	int fd = stamped_file(SIZE);
 	char *map = map_touched(s, SIZE, RW, fd);

@@ -82,10 +82,20 @@ int64_t err(int64_t result)
 	return result == -1 ? -errno : result;
 }
 
+bool files_on_disk(void)
+{
+	return getenv("SCOME_FILES");
+}
+
 int memory_file(size_t size)
 {
-	int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd;
 
+	if (files_on_disk())
+		fd = open(getenv("SCOME_FILES"), O_TMPFILE | O_RDWR | O_CLOEXEC,
+			  0600);
+	else
+		fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	NEED(fd >= 0 && !ftruncate(fd, size));
 	return fd;
 }

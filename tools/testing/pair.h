@@ -74,6 +74,9 @@ bool pair_run(const char *name, const char *ids, enum sides sides,
 /* records: the same on both sides / that value on both sides */
 void see(struct side *side, const char *name, int64_t value);
 void must(struct side *side, const char *name, int64_t value, int64_t wanted);
+/* must() with files in memory, see() with files on a disk */
+void must_in_memory(struct side *side, const char *name, int64_t value,
+		    int64_t wanted);
 /*
  * Which 2 MiB ranges from base on are linked: '1', '0', or '?' where it is not
  * promised. Only the linked side looks.
@@ -99,8 +102,12 @@ void broken(const char *file, int line, const char *what)
 /* a system call's result, or its negative errno */
 int64_t err(int64_t result);
 
-/* a memory file of this size; one with the stamps of stamp_all() in it */
+/*
+ * A file of this size, in memory or, if the environment says so, in the file system
+ * at SCOME_FILES; one with the stamps of stamp_all() in it.
+ */
 int memory_file(size_t size);
+bool files_on_disk(void);
 int stamped_file(size_t size);
 void stamp_file(int fd, size_t size);
 /* the same file with other rights */
@@ -172,5 +179,6 @@ int64_t minor_faults(void);
 const char *own_cgroup(void);
 /* directories which tools/testing/guest prepares */
 #define EXT4_DIR "/run/scome/ext4"
+#define F2FS_DIR "/run/scome/f2fs"
 
 #endif

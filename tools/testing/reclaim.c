@@ -59,9 +59,10 @@ SCENARIO(swap_out_and_in, "SCM-2,SCM-5")
 
 	reclaim = cgroup_write(cgroup, "memory.reclaim", "8M");
 	must(s, "reclaim", reclaim == 0 || reclaim == -EAGAIN, 1);
-	must(s, "swapped",
-	     cgroup_number(cgroup, "memory.swap.current") >= (int64_t)(6 * MIB),
-	     1);
+	must_in_memory(s, "swapped",
+		       cgroup_number(cgroup, "memory.swap.current") >=
+			       (int64_t)(6 * MIB),
+		       1);
 	must(s, "sum", sum_all(map, SIZE), stamp_sum(0, SIZE));
 	relinks(s, "links", map, ALL);
 	stamp_all(map, SIZE);
@@ -123,7 +124,9 @@ SCENARIO(memory_limit, "SCM-2")
 
 	must(s, "limit", cgroup_write(cgroup, "memory.max", "10M"), 0);
 	must(s, "sum", sum_all(map, SIZE), stamp_sum(0, SIZE));
-	must(s, "swapped", cgroup_number(cgroup, "memory.swap.current") > 0, 1);
+	if (!files_on_disk())
+		must(s, "swapped",
+		     cgroup_number(cgroup, "memory.swap.current") > 0, 1);
 	relinks(s, "links", map, ALL);
 }
 

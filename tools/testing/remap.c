@@ -196,12 +196,12 @@ static void grow_beyond_span(struct side *s, int flags)
 	must(s, "munmap", err(munmap(map, 2 * RANGE)), 0);
 }
 
-SCENARIO(mremap_grow_beyond_span, "SCM-3,SCM-6")
+SCENARIO_IN_MEMORY(mremap_grow_beyond_span, "SCM-3,SCM-6")
 {
 	grow_beyond_span(s, 0);
 }
 
-SCENARIO(mremap_move_beyond_span, "SCM-3,SCM-6")
+SCENARIO_IN_MEMORY(mremap_move_beyond_span, "SCM-3,SCM-6")
 {
 	grow_beyond_span(s, MREMAP_MAYMOVE);
 }

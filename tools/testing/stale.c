@@ -323,14 +323,14 @@ SCENARIO(reader_and_reclaim, "SCM-2")
 	reclaim_under(s, cgroup, on_stamped_file(PROT_READ, false));
 }
 
-SCENARIO(writer_and_reclaim, "SCM-2")
+SCENARIO_IN_MEMORY(writer_and_reclaim, "SCM-2")
 {
 	const char *cgroup = own_cgroup();
 
 	reclaim_under(s, cgroup, on_stamped_file(RW, true));
 }
 
-SCENARIO(writer_of_a_view_and_reclaim, "SCM-2,SCM-15")
+SCENARIO_IN_MEMORY(writer_of_a_view_and_reclaim, "SCM-2,SCM-15")
 {
 	const char *cgroup = own_cgroup();
 
