@@ -100,10 +100,17 @@ static int fill_file(struct scome_heap *heap, struct heap_header *header)
 {
 	const uint64_t magic = HEAP_MAGIC_NEW;
 
-	if (ftruncate(heap->fd, 0) ||
-	    pwrite(heap->fd, &magic, sizeof(magic), 0) != sizeof(magic) ||
-	    ftruncate(heap->fd, header->data) ||
-	    space_backed(heap, 0, HEAP_CHUNK))
+	heap_crash_point();
+	if (ftruncate(heap->fd, 0))
+		return -1;
+	heap_crash_point();
+	if (pwrite(heap->fd, &magic, sizeof(magic), 0) != sizeof(magic))
+		return -1;
+	heap_crash_point();
+	if (ftruncate(heap->fd, header->data))
+		return -1;
+	heap_crash_point();
+	if (space_backed(heap, 0, HEAP_CHUNK))
 		return -1;
 	if (header->base ? heap_map(heap, header->base, header->reserve) :
 			   heap_map_anywhere(heap, header->reserve))
@@ -114,7 +121,8 @@ static int fill_file(struct scome_heap *heap, struct heap_header *header)
 	header->magic = HEAP_MAGIC;
 	header->sum = sum_of(header);
 	set_parts(heap, header->data);
-	heap->state->log_backed = HEAP_CHUNK;
+	store(&heap->state->log_backed, HEAP_CHUNK);
+	heap_crash_point();
 	memcpy((char *)heap->header + sizeof(header->magic),
 	       (char *)header + sizeof(header->magic),
 	       sizeof(*header) - sizeof(header->magic));

@@ -32,8 +32,8 @@
  * description but its @hole changes under state.lock and with the old value in
  * the log first. So does what a program adds to a transaction. The log is in use
  * when log_used is not 0. Whoever gets the lock and finds it so undoes what is in
- * there, from the end to the beginning, and then sets log_used to 0. It does not
- * matter how often that is begun. A change is done the moment log_used becomes 0.
+ * there, an entry at a time from the end to the beginning; it does not matter
+ * whether an entry is undone twice. A change is done the moment log_used becomes 0.
  *
  * @hole and log_backed are hints that may be changed at any time under the lock:
  * they err on the side of memory that is there and said not to be.

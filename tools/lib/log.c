@@ -105,6 +105,10 @@ static void put_back(char *to, const char *from, uint64_t size)
 	memcpy(to, from, size);
 }
 
+/*
+ * Entry by entry, each gone when it is done: those that are left were written when
+ * state.end was what it is now, so that the next one finds them good, too.
+ */
 void log_undo(struct scome_heap *heap, uint64_t mark)
 {
 	uint64_t used = heap->state->log_used;
@@ -115,9 +119,8 @@ void log_undo(struct scome_heap *heap, uint64_t mark)
 		used -= log_size(undo.size);
 		put_back(heap->base + undo.offset, log_at(heap, used),
 			 undo.size);
+		store(&heap->state->log_used, used);
 	}
-	if (heap->state->log_used != mark)
-		store(&heap->state->log_used, mark);
 }
 
 static bool within(uint64_t offset, uint64_t size, uint64_t start, uint64_t end)
