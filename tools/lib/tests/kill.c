@@ -119,7 +119,8 @@ static void alone(const struct change *change, uint64_t before, uint64_t after)
 
 		NEED(!scome_heap_close(heap));
 		died = dies(outcome.places + 1,
-			    change->recovers ? NULL : change->run, NULL, fd);
+			    change->kind == RECOVERS ? NULL : change->run, NULL,
+			    fd);
 		heap = model_open(fd);
 		NEED(heap);
 		look(change, heap, before, after, &outcome);
@@ -214,7 +215,7 @@ int main(void)
 		model_learn(changes + i, &before, &after);
 		beside_another(changes + i, before, after);
 		alone(changes + i, before, after);
-		if (changes[i].recovers)
+		if (changes[i].kind == RECOVERS)
 			continue;
 		taken_back(changes + i, before, after, true);
 		taken_back(changes + i, before, after, false);

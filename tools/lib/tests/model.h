@@ -25,15 +25,20 @@
 /* how far the data of the changes reaches; nothing is written behind it */
 #define MODEL_DATA (512UL << 10)
 
+enum change_kind {
+	PLAIN,
+	/* whoever opens the file does it, too */
+	RECOVERS,
+	/* an instruction a byte: more than one would wait for */
+	COPIES_MUCH,
+};
+
 struct change {
 	const char *name;
 	/* objects for it, found by the roots */
 	void (*prepare)(struct scome_heap *heap);
 	void (*run)(struct scome_heap *heap);
-	/* whoever opens the file does it, too */
-	bool recovers;
-	/* an instruction a byte: more than one would wait for */
-	bool copies_much;
+	enum change_kind kind;
 };
 
 extern const struct change changes[];

@@ -191,7 +191,7 @@ int main(void)
 		unsigned int steps, count;
 		uint64_t before, after;
 
-		if (change->copies_much)
+		if (change->kind == COPIES_MUCH)
 			continue;
 		model_learn(change, &before, &after);
 		steps = copies(change, before, after);
