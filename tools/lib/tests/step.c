@@ -3,8 +3,8 @@
  * A change is made an instruction at a time, and cut off after every one.
  *
  * A copy of the heap is taken after each instruction: that is what a death there
- * would leave behind. It is opened and must be the state before the change or the
- * one after it. In addition the process is really killed there, at as many
+ * would leave behind. It is opened, unless it is the same as the one before, and
+ * must be the state before the change or the one after it. In addition the process is really killed there, at as many
  * instructions as the time allows, and another one that has the heap open goes
  * on. The library is the one that is installed: nothing in it helps.
  */
@@ -21,7 +21,7 @@
 #include "model.h"
 
 /* steps that one change's deaths may take together */
-#define STEPS 60000
+#define STEPS 40000
 
 /* a change in a process that stops before it and after it */
 static pid_t start(const struct change *change, struct scome_heap *heap)
@@ -67,7 +67,11 @@ struct copy {
 	char *to;
 	size_t size;
 	size_t data;
+	/* what was copied last, as it was then: opening a copy changes it */
+	char *last;
 };
+
+#define DESCRIBED (8 * HEAP_CHUNK_PAGES * sizeof(struct heap_page))
 
 static struct copy copy_of(int fd, const struct scome_heap *heap)
 {
@@ -79,28 +83,45 @@ static struct copy copy_of(int fd, const struct scome_heap *heap)
 	copy.from = mmap(NULL, copy.size, PROT_READ, MAP_SHARED, fd, 0);
 	copy.to = mmap(NULL, copy.size, PROT_READ | PROT_WRITE, MAP_SHARED,
 		       copy.fd, 0);
-	NEED(copy.from != MAP_FAILED && copy.to != MAP_FAILED);
+	copy.last = calloc(1, HEAP_META + DESCRIBED + MODEL_DATA);
+	NEED(copy.from != MAP_FAILED && copy.to != MAP_FAILED && copy.last);
 	return copy;
 }
 
-static void take(struct copy *copy, int fd)
+/* one part; did it change since it was copied last? */
+static bool take_part(struct copy *copy, size_t offset, size_t size, char *last)
 {
-	struct stat now;
-	size_t log = ((struct heap_state *)(copy->from + HEAP_STATE))->log_used;
+	bool changed = memcmp(last, copy->from + offset, size);
 
+	if (changed)
+		memcpy(last, copy->from + offset, size);
+	memcpy(copy->to + offset, last, size);
+	return changed;
+}
+
+/* false when it is the same as the last time */
+static bool take(struct copy *copy, int fd)
+{
+	const struct heap_state *state =
+		(struct heap_state *)(copy->from + HEAP_STATE);
+	bool changed;
+	struct stat now;
+
+	changed = take_part(copy, 0, HEAP_LOG + state->log_used, copy->last);
+	changed |=
+		take_part(copy, HEAP_META, DESCRIBED, copy->last + HEAP_META);
 	NEED(!fstat(fd, &now) && !ftruncate(copy->fd, now.st_size));
-	memcpy(copy->to, copy->from, HEAP_LOG + log);
-	memcpy(copy->to + HEAP_META, copy->from + HEAP_META,
-	       8 * HEAP_CHUNK_PAGES * sizeof(struct heap_page));
 	if ((size_t)now.st_size > copy->data)
-		memcpy(copy->to + copy->data, copy->from + copy->data,
-		       MODEL_DATA);
+		changed |= take_part(copy, copy->data, MODEL_DATA,
+				     copy->last + HEAP_META + DESCRIBED);
+	return changed;
 }
 
 static void give_up(struct copy *copy)
 {
 	munmap(copy->from, copy->size);
 	munmap(copy->to, copy->size);
+	free(copy->last);
 	close(copy->fd);
 }
 
@@ -121,7 +142,8 @@ static unsigned int copies(const struct change *change, uint64_t before,
 		uint64_t digest;
 
 		steps++;
-		take(&copy, fd);
+		if (!take(&copy, fd))
+			continue;
 		heap = model_open(copy.fd);
 		if (!heap) {
 			printf("# step %u: %s\n", steps, strerror(errno));
