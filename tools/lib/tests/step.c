@@ -107,10 +107,10 @@ static bool take(struct copy *copy, int fd)
 	bool changed;
 	struct stat now;
 
+	NEED(!fstat(fd, &now) && !ftruncate(copy->fd, now.st_size));
 	changed = take_part(copy, 0, HEAP_LOG + state->log_used, copy->last);
 	changed |=
 		take_part(copy, HEAP_META, DESCRIBED, copy->last + HEAP_META);
-	NEED(!fstat(fd, &now) && !ftruncate(copy->fd, now.st_size));
 	if ((size_t)now.st_size > copy->data)
 		changed |= take_part(copy, copy->data, MODEL_DATA,
 				     copy->last + HEAP_META + DESCRIBED);
