@@ -21,7 +21,7 @@
 #include "model.h"
 
 /* steps that one change's deaths may take together */
-#define STEPS 40000
+#define STEPS 20000
 
 /* a change in a process that stops before it and after it */
 static pid_t start(const struct change *change, struct scome_heap *heap)
