@@ -84,13 +84,16 @@ static uint64_t check_slab(struct check *check, uint64_t page)
 	for (unsigned int i = 1; i < pages; i++)
 		check_inner(check, page + i, page_what(HEAP_SLAB_PART, 0, i));
 	objects = class_objects(class);
-	for (unsigned int i = 0; i < 256; i++) {
-		bool set = slab->map[i / 64] >> i % 64 & 1;
+	for (unsigned int i = 0; i < 4; i++) {
+		uint64_t possible =
+			objects >= 64 * (i + 1) ? UINT64_MAX :
+			objects > 64 * i	? (1ULL << objects % 64) - 1 :
+						  0;
 
-		if (set && i >= objects)
-			wrong(check, "the slab at page %lu has an object %u",
-			      page, i);
-		used += set;
+		if (slab->map[i] & ~possible)
+			wrong(check, "the slab at page %lu has the objects %lx",
+			      page, slab->map[i]);
+		used += __builtin_popcountll(slab->map[i]);
 	}
 	check->objects += used;
 	check->used += (uint64_t)used * heap_classes[class].size;

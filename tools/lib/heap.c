@@ -87,18 +87,24 @@ static int header_error(const struct heap_header *header)
 	return 0;
 }
 
-static void set_parts(struct scome_heap *heap, uint64_t data)
+static int map_all(struct scome_heap *heap, const struct heap_header *header)
 {
-	heap->header = (struct heap_header *)heap->base;
+	heap->header = *header;
+	if (header->base ? heap_map(heap, header->base, header->reserve) :
+			   heap_map_anywhere(heap, header->reserve))
+		return -1;
+	heap->header.base = (uint64_t)heap->base;
 	heap->state = (struct heap_state *)(heap->base + HEAP_STATE);
 	heap->pages = (struct heap_page *)(heap->base + HEAP_META);
-	heap->data = heap->base + data;
+	heap->data = heap->base + header->data;
+	return 0;
 }
 
 /* the file has nothing in it but, perhaps, HEAP_MAGIC_NEW */
 static int fill_file(struct scome_heap *heap, struct heap_header *header)
 {
 	const uint64_t magic = HEAP_MAGIC_NEW;
+	struct heap_header *written;
 
 	heap_crash_point();
 	if (ftruncate(heap->fd, 0))
@@ -112,21 +118,19 @@ static int fill_file(struct scome_heap *heap, struct heap_header *header)
 	heap_crash_point();
 	if (space_backed(heap, 0, HEAP_CHUNK))
 		return -1;
-	if (header->base ? heap_map(heap, header->base, header->reserve) :
-			   heap_map_anywhere(heap, header->reserve))
+	if (getrandom(header->id, sizeof(header->id), 0) !=
+		    sizeof(header->id) ||
+	    map_all(heap, header))
 		return -1;
-	header->base = (uint64_t)heap->base;
-	if (getrandom(header->id, sizeof(header->id), 0) != sizeof(header->id))
-		return -1;
+	header = &heap->header;
 	header->magic = HEAP_MAGIC;
 	header->sum = sum_of(header);
-	set_parts(heap, header->data);
+	written = (struct heap_header *)heap->base;
 	store(&heap->state->log_backed, HEAP_CHUNK);
 	heap_crash_point();
-	memcpy((char *)heap->header + sizeof(header->magic),
-	       (char *)header + sizeof(header->magic),
-	       sizeof(*header) - sizeof(header->magic));
-	store(&heap->header->magic, HEAP_MAGIC);
+	memcpy(&written->version, &header->version,
+	       sizeof(*header) - offsetof(struct heap_header, version));
+	store(&written->magic, HEAP_MAGIC);
 	return 0;
 }
 
@@ -153,7 +157,7 @@ static int make(struct scome_heap *heap,
 /* what begins and ends within the file, as far as one sees at once */
 static bool state_is_sane(const struct scome_heap *heap, uint64_t file_size)
 {
-	const struct heap_header *header = heap->header;
+	const struct heap_header *header = &heap->header;
 	const struct heap_state *state = heap->state;
 
 	return state->end % HEAP_CHUNK_PAGES == 0 &&
@@ -195,9 +199,8 @@ static int use(struct scome_heap *heap, const struct heap_header *header,
 		errno = EBADMSG;
 		return -1;
 	}
-	if (heap_map(heap, header->base, header->reserve))
+	if (map_all(heap, header))
 		return -1;
-	set_parts(heap, header->data);
 	if (!alone)
 		return 0;
 	if (!state_is_sane(heap, status.st_size)) {
@@ -245,10 +248,10 @@ static int open_gated(struct scome_heap *heap, int flags,
 	return heap_is_open(heap->fd);
 }
 
-static void drop(struct scome_heap *heap, uint64_t reserve)
+static void drop(struct scome_heap *heap)
 {
 	if (heap->base)
-		munmap(heap->base, reserve);
+		munmap(heap->base, heap->header.reserve);
 	/* with it the locks, unless a child has it, too */
 	close(heap->fd);
 	free(heap->freed);
@@ -282,7 +285,7 @@ static struct scome_heap *open_own(int fd, int flags,
 	return heap;
 fail:
 	error = errno;
-	drop(heap, heap->header ? heap->header->reserve : 0);
+	drop(heap);
 	errno = error;
 	return NULL;
 }
@@ -339,6 +342,6 @@ HEAP_PUBLIC int scome_heap_close(struct scome_heap *heap)
 		errno = EBUSY;
 		return -1;
 	}
-	drop(heap, heap->header->reserve);
+	drop(heap);
 	return 0;
 }

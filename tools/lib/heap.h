@@ -21,10 +21,10 @@
 /**
  * struct scome_heap - a heap that this process has open
  * @base: where the file lies
- * @header: its parts
- * @state: its parts
- * @pages: its parts
- * @data: its parts
+ * @header: what the file's header was when it was opened; nobody can change it now
+ * @state: parts of the file
+ * @pages: the same
+ * @data: the same
  * @fd: an open file of the heap's own, with a lock that says that it is open
  * @linked: the file's leaf tables are linked
  * @owner: the thread that is in a transaction, or 0
@@ -36,7 +36,7 @@
  */
 struct scome_heap {
 	char *base;
-	struct heap_header *header;
+	struct heap_header header;
 	struct heap_state *state;
 	struct heap_page *pages;
 	char *data;

@@ -133,7 +133,7 @@ static bool undo_is_good(const struct scome_heap *heap, struct heap_undo undo,
 			 uint64_t used)
 {
 	const struct heap_state *state = heap->state;
-	uint64_t data = heap->header->data;
+	uint64_t data = heap->header.data;
 
 	if (!undo.size || undo.size > used || log_size(undo.size) > used)
 		return false;

@@ -162,7 +162,7 @@ void *object_take(struct scome_heap *heap, size_t align, size_t size)
 {
 	unsigned int class;
 
-	if (size > heap->header->chunks * HEAP_CHUNK) {
+	if (size > heap->header.chunks * HEAP_CHUNK) {
 		errno = ENOMEM;
 		return NULL;
 	}

@@ -24,7 +24,7 @@ int space_backed(struct scome_heap *heap, uint64_t offset, uint64_t size)
 int space_grow(struct scome_heap *heap, uint64_t pages)
 {
 	uint64_t end = heap->state->end, described, rounded;
-	const struct heap_header *header = heap->header;
+	const struct heap_header *header = &heap->header;
 
 	if (pages > header->chunks * HEAP_CHUNK_PAGES - end) {
 		errno = ENOMEM;
@@ -53,7 +53,7 @@ int space_fill(struct scome_heap *heap, uint64_t page, uint64_t count)
 
 		if (!*hole)
 			continue;
-		if (space_backed(heap, heap->header->data + chunk * HEAP_CHUNK,
+		if (space_backed(heap, heap->header.data + chunk * HEAP_CHUNK,
 				 HEAP_CHUNK))
 			return -1;
 		store(hole, 0);
@@ -75,7 +75,7 @@ static int punch_run(struct scome_heap *heap, uint64_t page, uint64_t pages)
 
 	for (; chunk < end; chunk++) {
 		store(&page_of(heap, chunk * HEAP_CHUNK_PAGES)->hole, 1);
-		if (punch(heap, heap->header->data + chunk * HEAP_CHUNK,
+		if (punch(heap, heap->header.data + chunk * HEAP_CHUNK,
 			  HEAP_CHUNK))
 			return -1;
 	}

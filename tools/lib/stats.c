@@ -80,9 +80,9 @@ HEAP_PUBLIC int scome_heap_stats(struct scome_heap *heap,
 	if (heap_begin(heap, &op))
 		return -1;
 	*stats = (struct scome_heap_stats){
-		.address = heap->header->base,
-		.reserved = heap->header->reserve,
-		.limit = heap->header->chunks * HEAP_CHUNK,
+		.address = heap->header.base,
+		.reserved = heap->header.reserve,
+		.limit = heap->header.chunks * HEAP_CHUNK,
 		.grown = state->end * HEAP_PAGE,
 		.returned = count_holes(heap) * HEAP_CHUNK,
 		.used = state->used,

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,12 +60,30 @@ struct outcome {
 	unsigned int wrong;
 };
 
+/* the file has memory for all that is not said to be a hole */
+static bool is_backed(struct scome_heap *heap, int fd)
+{
+	uint64_t described = heap->state->end * sizeof(struct heap_page),
+		 wanted;
+	struct scome_heap_stats stats;
+	struct stat status;
+
+	NEED(!scome_heap_stats(heap, &stats, sizeof(stats)));
+	NEED(!fstat(fd, &status));
+	wanted = heap->state->log_backed + stats.grown - stats.returned +
+		 ((described + HEAP_CHUNK - 1) & -HEAP_CHUNK);
+	if ((uint64_t)status.st_blocks * 512 >= wanted)
+		return true;
+	printf("# %lu bytes are missing\n", wanted - status.st_blocks * 512);
+	return false;
+}
+
 /* what the next one finds, and that the heap is as good as new for it */
-static void look(const struct change *change, struct scome_heap *heap,
+static void look(const struct change *change, struct scome_heap *heap, int fd,
 		 uint64_t before, uint64_t after, struct outcome *outcome)
 {
 	uint64_t digest;
-	bool good = model_in_order(heap);
+	bool good = model_in_order(heap) && is_backed(heap, fd);
 
 	digest = model_digest(heap);
 	outcome->places++;
@@ -98,7 +117,7 @@ static void beside_another(const struct change *change, uint64_t before,
 		struct scome_heap *heap = model_prepare(change, &fd);
 
 		died = dies(outcome.places + 1, change->run, heap, fd);
-		look(change, heap, before, after, &outcome);
+		look(change, heap, fd, before, after, &outcome);
 		NEED(!scome_heap_close(heap));
 		close(fd);
 	} while (died);
@@ -123,7 +142,7 @@ static void alone(const struct change *change, uint64_t before, uint64_t after)
 			    fd);
 		heap = model_open(fd);
 		NEED(heap);
-		look(change, heap, before, after, &outcome);
+		look(change, heap, fd, before, after, &outcome);
 		NEED(!scome_heap_close(heap));
 		close(fd);
 	} while (died);
@@ -167,7 +186,7 @@ static void taken_back(const struct change *change, uint64_t before,
 			heap = model_open(fd);
 			NEED(heap);
 		}
-		look(change, heap, before, after, &outcome);
+		look(change, heap, fd, before, after, &outcome);
 		NEED(!scome_heap_close(heap));
 		close(fd);
 		place += 5;

@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -20,8 +21,8 @@
 
 #include "model.h"
 
-/* steps that one change's deaths may take together */
-#define STEPS 20000
+/* steps that one change's deaths may take together, unless more are asked for */
+#define STEPS 20000UL
 
 /* a change in a process that stops before it and after it */
 static pid_t start(const struct change *change, struct scome_heap *heap)
@@ -78,8 +79,8 @@ static struct copy copy_of(int fd, const struct scome_heap *heap)
 	struct copy copy = { .fd = memfd_create("copy", MFD_CLOEXEC) };
 
 	NEED(copy.fd >= 0);
-	copy.size = heap->header->reserve;
-	copy.data = heap->header->data;
+	copy.size = heap->header.reserve;
+	copy.data = heap->header.data;
 	copy.from = mmap(NULL, copy.size, PROT_READ, MAP_SHARED, fd, 0);
 	copy.to = mmap(NULL, copy.size, PROT_READ | PROT_WRITE, MAP_SHARED,
 		       copy.fd, 0);
@@ -167,35 +168,34 @@ static unsigned int copies(const struct change *change, uint64_t before,
 
 /* how many instructions really were the last ones; 0 when one was wrong */
 static unsigned int deaths(const struct change *change, uint64_t before,
-			   uint64_t after, unsigned int steps)
+			   uint64_t after, unsigned long steps,
+			   unsigned long budget)
 {
-	/* up to there the deaths take so many steps that it is enough */
-	unsigned int stride = (unsigned int)((uint64_t)steps * steps / 2 /
-					     STEPS) +
-			      1,
-		     count = 0;
+	/* a death after n instructions takes n steps */
+	unsigned long stride = steps * steps / 2 / budget + 1;
+	unsigned int count = 0;
 
-	for (unsigned int last = 1; last <= steps; last += stride) {
+	for (unsigned long last = 1; last <= steps; last += stride) {
 		int fd;
 		struct scome_heap *heap = model_prepare(change, &fd);
 		pid_t child = start(change, heap);
 		uint64_t digest;
 
-		for (unsigned int i = 0; i < last; i++)
+		for (unsigned long i = 0; i < last; i++)
 			if (!step(child))
 				break;
 		end(child);
 		digest = model_digest(heap);
 		if (!model_in_order(heap) ||
 		    (digest != before && digest != after)) {
-			printf("# killed after instruction %u\n", last);
+			printf("# killed after instruction %lu\n", last);
 			return 0;
 		}
 		if (digest == before && before != after) {
 			change->run(heap);
 			if (!model_in_order(heap) ||
 			    model_digest(heap) != after) {
-				printf("# not usable after %u\n", last);
+				printf("# not usable after %lu\n", last);
 				return 0;
 			}
 		}
@@ -206,8 +206,11 @@ static unsigned int deaths(const struct change *change, uint64_t before,
 	return count;
 }
 
-int main(void)
+/* heap-step [STEPS] */
+int main(int argc, char **argv)
 {
+	unsigned long budget = argc > 1 ? strtoul(argv[1], NULL, 0) : STEPS;
+
 	for (unsigned int i = 0; i < change_count; i++) {
 		const struct change *change = changes + i;
 		unsigned int steps, count;
@@ -219,7 +222,9 @@ int main(void)
 		steps = copies(change, before, after);
 		tell(steps > 50, "%s: left after each of %u instructions",
 		     change->name, steps);
-		count = steps ? deaths(change, before, after, steps) : 0;
+		count = steps ? deaths(change, before, after, steps,
+				       i ? budget : ULONG_MAX / 2) :
+				0;
 		tell(count > 0, "%s: killed after %u of them", change->name,
 		     count);
 	}

@@ -450,7 +450,7 @@ static void test_a_log_that_is_nonsense(void **state)
 {
 	int fd = memory_file();
 	struct scome_heap *heap = open_limited(fd, SMALL_LIMIT);
-	uint64_t data = heap->header->data, none = 0;
+	uint64_t data = heap->header.data, none = 0;
 	const struct heap_undo bad[] = {
 		{ 0, 8 },
 		{ HEAP_STATE, 8 },
@@ -504,7 +504,7 @@ static void test_a_file_that_was_cut(void **state)
 
 	(void)state;
 	assert_non_null(scome_heap_alloc(heap, 5 * MIB));
-	size = heap->header->data + 6 * MIB;
+	size = heap->header.data + 6 * MIB;
 	scome_heap_close(heap);
 	for (unsigned int i = 0; i < 4; i++) {
 		assert_int_equal(ftruncate(fd, size - cuts[i]), 0);
@@ -748,7 +748,7 @@ static void test_it_grows_in_place(void **state)
 	memset(object, 1, 9 * MIB);
 	assert_int_equal(stats_of(heap).grown, 10 * MIB);
 	assert_int_equal(fstat(fd, &status), 0);
-	assert_int_equal(status.st_size, heap->header->data + 10 * MIB);
+	assert_int_equal(status.st_size, heap->header.data + 10 * MIB);
 	assert_ptr_equal(first, heap->data);
 	in_order(heap);
 	scome_heap_close(heap);
