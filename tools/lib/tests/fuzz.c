@@ -76,6 +76,11 @@ struct shared {
 	struct model workers[WORKERS];
 };
 
+struct opening {
+	atomic_uint ready;
+	atomic_bool go;
+};
+
 static uint64_t random_state;
 
 static uint64_t any(uint64_t below)
@@ -372,6 +377,84 @@ static void look(struct shared *shared, const char *path)
 	NEED(!scome_heap_close(heap));
 }
 
+/* in one transaction: the root is a number, which is added to */
+static void count_up(struct scome_heap *heap, bool dies)
+{
+	uint64_t *number;
+
+	NEED(!scome_heap_begin(heap));
+	number = scome_heap_root(heap, 0);
+	if (!number) {
+		number = scome_heap_zalloc(heap, sizeof(*number));
+		NEED(number && !scome_heap_set_root(heap, 0, number));
+	}
+	NEED(!scome_heap_add(heap, number, sizeof(*number)));
+	++*number;
+	if (dies)
+		_exit(0);
+	NEED(!scome_heap_commit(heap));
+}
+
+static void open_when_all_are_there(struct opening *opening, const char *path,
+				    bool dies)
+{
+	struct scome_heap_options options = { .size = sizeof(options),
+					      .limit = 4UL << 20 };
+	struct scome_heap *heap;
+
+	atomic_fetch_add(&opening->ready, 1);
+	while (!atomic_load(&opening->go))
+		;
+	heap = scome_heap_open(path, O_CREAT, 0600, &options);
+	NEED(heap);
+	count_up(heap, dies);
+	NEED(!scome_heap_close(heap));
+	_exit(0);
+}
+
+/* many open a heap at once, which nobody has made yet, or which somebody left */
+static void open_at_once(const char *path)
+{
+	struct opening *opening = mmap(NULL, sizeof(*opening),
+				       PROT_READ | PROT_WRITE,
+				       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	unsigned int bad = 0, wrong = 0;
+
+	NEED(opening != MAP_FAILED);
+	fflush(stdout);
+	for (unsigned int round = 0; round < 150; round++) {
+		struct scome_heap *heap;
+		int status;
+
+		atomic_store(&opening->ready, 0);
+		atomic_store(&opening->go, false);
+		for (unsigned int i = 0; i < WORKERS; i++) {
+			pid_t child = fork();
+
+			NEED(child >= 0);
+			if (!child)
+				open_when_all_are_there(opening, path, !i);
+		}
+		while (atomic_load(&opening->ready) < WORKERS)
+			usleep(100);
+		atomic_store(&opening->go, true);
+		for (unsigned int i = 0; i < WORKERS; i++) {
+			NEED(wait(&status) > 0);
+			bad += status != 0;
+		}
+		heap = scome_heap_open(path, 0, 0, NULL);
+		NEED(heap);
+		wrong += scome_heap_check(heap, say, NULL) != 0;
+		wrong += *(uint64_t *)scome_heap_root(heap, 0) !=
+			 (uint64_t)(round % 3 + 1) * (WORKERS - 1);
+		NEED(!scome_heap_close(heap));
+		if (round % 3 == 2)
+			unlink(path);
+	}
+	unlink(path);
+	tell(!bad && !wrong, "a heap is opened by many at once");
+}
+
 static void make_tables(const char *path)
 {
 	struct scome_heap_options options = { .size = sizeof(options),
@@ -404,6 +487,7 @@ int main(int argc, char **argv)
 	snprintf(path, sizeof(path), "%s/heap-fuzz.%d",
 		 argc > 3 ? argv[3] : "/dev/shm", getpid());
 	printf("# seed %lu\n", seed);
+	open_at_once(path);
 	make_tables(path);
 	killed = run(shared, path, seconds, &broken);
 	printf("# %u processes killed\n", killed);
