@@ -248,7 +248,7 @@ HEAP_PUBLIC int scome_heap_check(struct scome_heap *heap,
 	struct heap_op op;
 	int result;
 
-	if (heap_begin(heap, &op))
+	if (heap_look(heap, &op))
 		return -1;
 	result = heap_check_locked(heap, report, context);
 	heap_end(heap, &op, true);

@@ -115,7 +115,6 @@ static int fill_file(struct scome_heap *heap, struct heap_header *header)
 	heap_crash_point();
 	if (ftruncate(heap->fd, header->data))
 		return -1;
-	heap_crash_point();
 	if (space_backed(heap, 0, HEAP_CHUNK))
 		return -1;
 	if (getrandom(header->id, sizeof(header->id), 0) !=

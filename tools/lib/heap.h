@@ -71,7 +71,9 @@ int heap_lock(struct scome_heap *heap);
 void heap_unlock(struct scome_heap *heap);
 /* the calling thread is in a transaction */
 bool heap_in_transaction(const struct scome_heap *heap);
-/* begin and end: with the lock, and with room in the log; -1 and errno */
+/* with the lock; -1 and errno */
+int heap_look(struct scome_heap *heap, struct heap_op *op);
+/* with the lock, and with room in the log for what one operation changes */
 int heap_begin(struct scome_heap *heap, struct heap_op *op);
 void heap_end(struct scome_heap *heap, const struct heap_op *op, bool good);
 
@@ -166,7 +168,7 @@ int heap_check_locked(struct scome_heap *heap,
 		      void (*report)(void *context, const char *sentence),
 		      void *context);
 
-/* --- tests: a place where the process may die, before a store to the file */
+/* --- tests: a place where the process may die: before a change of the file */
 #ifdef SCOME_HEAP_CRASH_POINTS
 void heap_crash_point(void);
 #else

@@ -172,6 +172,7 @@ struct heap_undo {
 	uint64_t size;
 };
 
+_Static_assert(sizeof(void *) == sizeof(uint64_t), "addresses of 64 bits");
 _Static_assert(sizeof(struct heap_page) == 64, "a page's description");
 _Static_assert(sizeof(struct heap_header) == 72, "the header has no gaps");
 _Static_assert(sizeof(pthread_mutex_t) <= 128, "room for the lock");

@@ -99,20 +99,22 @@ HEAP_PUBLIC int scome_heap_begin(struct scome_heap *heap)
 	return 0;
 }
 
-int heap_begin(struct scome_heap *heap, struct heap_op *op)
+int heap_look(struct scome_heap *heap, struct heap_op *op)
 {
-	int error;
-
 	op->alone = !heap_in_transaction(heap);
 	if (op->alone && heap_lock(heap))
 		return -1;
 	op->mark = heap->state->log_used;
+	return 0;
+}
+
+int heap_begin(struct scome_heap *heap, struct heap_op *op)
+{
+	if (heap_look(heap, op))
+		return -1;
 	if (!log_room(heap, HEAP_OP_UNDO))
 		return 0;
-	error = errno;
-	if (op->alone)
-		heap_unlock(heap);
-	errno = error;
+	heap_end(heap, op, false);
 	return -1;
 }
 

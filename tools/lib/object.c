@@ -259,7 +259,7 @@ HEAP_PUBLIC size_t scome_heap_usable_size(struct scome_heap *heap,
 	struct heap_op op;
 	bool good;
 
-	if (heap_begin(heap, &op))
+	if (heap_look(heap, &op))
 		return 0;
 	good = object_find(heap, object, &found);
 	heap_end(heap, &op, true);

@@ -15,6 +15,7 @@ int space_backed(struct scome_heap *heap, uint64_t offset, uint64_t size)
 {
 	int result;
 
+	heap_crash_point();
 	do {
 		result = fallocate(heap->fd, 0, offset, size);
 	} while (result && errno == EINTR);
@@ -63,6 +64,7 @@ int space_fill(struct scome_heap *heap, uint64_t page, uint64_t count)
 
 static int punch(struct scome_heap *heap, uint64_t offset, uint64_t size)
 {
+	heap_crash_point();
 	return fallocate(heap->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			 offset, size);
 }

@@ -47,7 +47,7 @@ HEAP_PUBLIC void *scome_heap_root(struct scome_heap *heap, unsigned int root)
 		return NULL;
 	}
 	/* not what somebody else's transaction may take back */
-	if (heap_begin(heap, &op))
+	if (heap_look(heap, &op))
 		return NULL;
 	object = (void *)heap->state->roots[root];
 	heap_end(heap, &op, true);
@@ -77,7 +77,7 @@ HEAP_PUBLIC int scome_heap_stats(struct scome_heap *heap,
 		errno = EINVAL;
 		return -1;
 	}
-	if (heap_begin(heap, &op))
+	if (heap_look(heap, &op))
 		return -1;
 	*stats = (struct scome_heap_stats){
 		.address = heap->header.base,
@@ -124,7 +124,7 @@ HEAP_PUBLIC int scome_heap_walk(struct scome_heap *heap,
 	struct heap_op op;
 	int result = 0;
 
-	if (heap_begin(heap, &op))
+	if (heap_look(heap, &op))
 		return -1;
 	for (uint64_t page = 0; page < heap->state->end && !result;) {
 		const struct heap_page *run = page_of(heap, page);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A process is killed before every store to the heap of every change, and so is
- * the one that then takes the change back. Whoever comes next must find the state
+ * A process is killed before every store to the heap, and before every call that
+ * gives the file memory or takes it, of every change; and so is the one that then
+ * takes the change back. Whoever comes next must find the state
  * before the change or the one after it.
  *
- * The library is compiled with a place to die before each store.
+ * The library is compiled with a place to die before each of them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -165,7 +166,7 @@ static void taken_back(const struct change *change, uint64_t before,
 		       uint64_t after, bool beside)
 {
 	struct outcome outcome = { 0 };
-	unsigned int deaths = 0, place = 1, last = 0;
+	unsigned int deaths = 0, place = 1;
 	bool died;
 
 	do {
@@ -181,7 +182,6 @@ static void taken_back(const struct change *change, uint64_t before,
 		while (dies(second, beside ? recover_by_lock : NULL, heap, fd))
 			second++;
 		deaths += second - 1;
-		last = second > last ? second : last;
 		if (!beside) {
 			heap = model_open(fd);
 			NEED(heap);
