@@ -195,6 +195,28 @@ void test_up_to_the_limit(void **state)
 	scome_heap_close(heap);
 }
 
+/* memory of small objects is good for large ones again, but for one slab a size */
+void test_small_objects_give_their_pages_back(void **state)
+{
+	struct scome_heap *heap = new_heap();
+	static void *objects[SMALL_LIMIT / 112];
+	unsigned int count = 0;
+
+	(void)state;
+	while ((objects[count] = scome_heap_alloc(heap, 112)))
+		count++;
+	assert_int_equal(errno, ENOMEM);
+	assert_int_equal(count, SMALL_LIMIT / HEAP_PAGE * 36);
+	for (unsigned int i = 0; i < count; i++)
+		assert_int_equal(scome_heap_free(heap, objects[i]), 0);
+	in_order(heap);
+	assert_non_null(scome_heap_alloc(heap, SMALL_LIMIT - HEAP_PAGE));
+	/* and the slab that stays is the next one to be used */
+	assert_non_null(scome_heap_alloc(heap, 112));
+	in_order(heap);
+	scome_heap_close(heap);
+}
+
 void test_what_is_no_object(void **state)
 {
 	struct scome_heap *heap = new_heap();

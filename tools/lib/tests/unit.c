@@ -85,6 +85,7 @@ int main(void)
 		cmocka_unit_test(test_alignments),
 		cmocka_unit_test(test_sizes_that_are_too_large),
 		cmocka_unit_test(test_up_to_the_limit),
+		cmocka_unit_test(test_small_objects_give_their_pages_back),
 		cmocka_unit_test(test_what_is_no_object),
 		cmocka_unit_test(test_it_grows_in_place),
 		cmocka_unit_test(test_trim),

@@ -62,6 +62,7 @@ void test_zeros(void **state);
 void test_alignments(void **state);
 void test_sizes_that_are_too_large(void **state);
 void test_up_to_the_limit(void **state);
+void test_small_objects_give_their_pages_back(void **state);
 void test_what_is_no_object(void **state);
 void test_it_grows_in_place(void **state);
 void test_trim(void **state);
