@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -115,11 +114,7 @@ static int fill_file(struct scome_heap *heap, struct heap_header *header)
 	heap_crash_point();
 	if (ftruncate(heap->fd, header->data))
 		return -1;
-	if (space_backed(heap, 0, HEAP_CHUNK))
-		return -1;
-	if (getrandom(header->id, sizeof(header->id), 0) !=
-		    sizeof(header->id) ||
-	    map_all(heap, header))
+	if (space_backed(heap, 0, HEAP_CHUNK) || map_all(heap, header))
 		return -1;
 	header = &heap->header;
 	header->magic = HEAP_MAGIC;

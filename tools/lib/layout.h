@@ -83,7 +83,6 @@
  * @reserve: bytes of addresses from there on, and the largest size of the file
  * @data: offset of the data
  * @chunks: chunks of data at most
- * @id: random, so that a file can be told from one that lies at the same address
  * @sum: of all before it
  */
 struct heap_header {
@@ -94,7 +93,6 @@ struct heap_header {
 	uint64_t reserve;
 	uint64_t data;
 	uint64_t chunks;
-	uint64_t id[2];
 	uint64_t sum;
 };
 
@@ -174,7 +172,7 @@ struct heap_undo {
 
 _Static_assert(sizeof(void *) == sizeof(uint64_t), "addresses of 64 bits");
 _Static_assert(sizeof(struct heap_page) == 64, "a page's description");
-_Static_assert(sizeof(struct heap_header) == 72, "the header has no gaps");
+_Static_assert(sizeof(struct heap_header) == 56, "the header has no gaps");
 _Static_assert(sizeof(pthread_mutex_t) <= 128, "room for the lock");
 _Static_assert(HEAP_STATE + sizeof(struct heap_state) <= HEAP_LOG,
 	       "the state ends before the log");

@@ -252,6 +252,58 @@ void test_threads_wait(void **state)
 	scome_heap_close(heap);
 }
 
+static void *allocates(void *context)
+{
+	struct scome_heap *heap = context;
+	unsigned char *objects[64] = { NULL };
+	uint64_t seed = (uintptr_t)objects >> 4;
+
+	for (unsigned int i = 0; i < 20000; i++) {
+		unsigned int which = (seed >> 33) % 64;
+		size_t size = 1 + (seed >> 40) % 3000;
+
+		seed = seed * 6364136223846793005 + 1442695040888963407;
+		if (objects[which]) {
+			size = scome_heap_usable_size(heap, objects[which]);
+			for (size_t j = 0; j < size; j += 7)
+				if (objects[which][j] != which)
+					return (void *)1;
+			if (scome_heap_free(heap, objects[which]))
+				return (void *)2;
+			objects[which] = NULL;
+			continue;
+		}
+		objects[which] = scome_heap_alloc(heap, size);
+		if (!objects[which])
+			return (void *)3;
+		memset(objects[which], which,
+		       scome_heap_usable_size(heap, objects[which]));
+	}
+	for (unsigned int i = 0; i < 64; i++)
+		if (scome_heap_free(heap, objects[i]))
+			return (void *)4;
+	return NULL;
+}
+
+void test_threads_allocate(void **state)
+{
+	struct scome_heap *heap = new_heap();
+	pthread_t threads[4];
+	void *result;
+
+	(void)state;
+	for (unsigned int i = 0; i < 4; i++)
+		assert_int_equal(
+			pthread_create(threads + i, NULL, allocates, heap), 0);
+	for (unsigned int i = 0; i < 4; i++) {
+		assert_int_equal(pthread_join(threads[i], &result), 0);
+		assert_null(result);
+	}
+	in_order(heap);
+	assert_int_equal(stats_of(heap).objects, 0);
+	scome_heap_close(heap);
+}
+
 static void *ends_in_a_transaction(void *context)
 {
 	struct scome_heap *heap = context;

@@ -79,6 +79,7 @@ void test_a_transaction_that_is_too_large(void **state);
 void test_a_transaction_that_frees_much(void **state);
 void test_words_of_an_operation(void **state);
 void test_threads_wait(void **state);
+void test_threads_allocate(void **state);
 void test_a_thread_that_ends(void **state);
 void test_a_child(void **state);
 void test_a_child_keeps_it_open(void **state);
