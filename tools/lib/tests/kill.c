@@ -189,7 +189,7 @@ static void taken_back(const struct change *change, uint64_t before,
 		look(change, heap, fd, before, after, &outcome);
 		NEED(!scome_heap_close(heap));
 		close(fd);
-		place += 5;
+		place += 9;
 	} while (died);
 	tell(!outcome.wrong, "%s: killed %s while it is taken back, %u times",
 	     change->name, beside ? "beside another" : "in open", deaths);

@@ -22,7 +22,7 @@
 #include "model.h"
 
 /* steps that one change's deaths may take together, unless more are asked for */
-#define STEPS 20000UL
+#define STEPS 6000UL
 
 /* a change in a process that stops before it and after it */
 static pid_t start(const struct change *change, struct scome_heap *heap)
