@@ -2,9 +2,14 @@
 /* A heap is made and opened: what is accepted, what is refused, and with which error. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "unit.h"
@@ -457,4 +462,84 @@ void test_a_sealed_file(void **state)
 	scome_heap_close(heap);
 	close(small);
 	close(fd);
+}
+
+/* in a process of its own each: 0 good, else where it went wrong, 77 not permitted */
+static int in_child(int (*run)(void))
+{
+	int status;
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (!child)
+		_exit(run());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static int without_addresses(void)
+{
+	struct rlimit limit = { .rlim_cur = GIB, .rlim_max = GIB };
+	int fd = memfd_create("heap", MFD_CLOEXEC);
+	struct stat status;
+
+	if (fd < 0 || setrlimit(RLIMIT_AS, &limit))
+		return 1;
+	if (scome_heap_open_fd(fd, O_CREAT, NULL) || errno != ENOMEM)
+		return 2;
+	/* as empty as it was */
+	return fstat(fd, &status) || status.st_size ? 3 : 0;
+}
+
+static int without_permission(void)
+{
+	int fd = memfd_create("heap", MFD_CLOEXEC);
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (fd < 0 || fchmod(fd, 0400) || setresuid(65534, 65534, 65534))
+		return 77;
+	/* /proc/self is root's as long as this cannot be dumped */
+	prctl(PR_SET_DUMPABLE, 1);
+	if (scome_heap_open(path, 0, 0, NULL) || errno != EACCES)
+		return 1;
+	return scome_heap_open_fd(fd, 0, NULL) || errno != EACCES ? 2 : 0;
+}
+
+static int without_fallocate(void)
+{
+	if (unshare(CLONE_NEWNS) ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("heap-unit", "/mnt", "ramfs", 0, NULL))
+		return 77;
+	if (scome_heap_open("/mnt/heap", O_CREAT, 0600, NULL) ||
+	    errno != EOPNOTSUPP)
+		return 1;
+	return 0;
+}
+
+static void good_or_skipped(int status)
+{
+	if (status == 77)
+		skip();
+	assert_int_equal(status, 0);
+}
+
+void test_no_addresses(void **state)
+{
+	(void)state;
+	good_or_skipped(in_child(without_addresses));
+}
+
+void test_no_permission(void **state)
+{
+	(void)state;
+	good_or_skipped(in_child(without_permission));
+}
+
+void test_no_fallocate(void **state)
+{
+	(void)state;
+	good_or_skipped(in_child(without_fallocate));
 }

@@ -52,6 +52,9 @@ void test_a_file_that_was_cut(void **state);
 void test_making_is_taken_up_again(void **state);
 void test_a_lock_of_another_boot(void **state);
 void test_a_sealed_file(void **state);
+void test_no_addresses(void **state);
+void test_no_permission(void **state);
+void test_no_fallocate(void **state);
 
 /* unit-object.c */
 void test_sizes_of_objects(void **state);
