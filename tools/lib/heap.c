@@ -163,18 +163,39 @@ static bool state_is_sane(const struct scome_heap *heap, uint64_t file_size)
 	       state->log_backed <= HEAP_META;
 }
 
+static int file_is_sane(const struct scome_heap *heap)
+{
+	struct stat status;
+
+	if (fstat(heap->fd, &status))
+		return -1;
+	if (state_is_sane(heap, status.st_size))
+		return 0;
+	errno = EBADMSG;
+	return -1;
+}
+
 /* nobody else has it: what they left is put in order, and looked through */
 static int put_in_order(struct scome_heap *heap)
 {
-	if (heap_lock_init(heap) || heap_lock(heap))
+	int error = 0;
+
+	if (file_is_sane(heap) || heap_lock_init(heap))
 		return -1;
-	if (heap_check_locked(heap, NULL, NULL)) {
-		heap_unlock(heap);
-		errno = EUCLEAN;
+	if (heap_lock(heap)) {
+		/* of a log that is nonsense the lock knows only that */
+		if (errno == ENOTRECOVERABLE)
+			errno = EBADMSG;
 		return -1;
 	}
+	/* once more: where the data end may have been taken back */
+	if (file_is_sane(heap))
+		error = errno;
+	else if (heap_check_locked(heap, NULL, NULL))
+		error = EUCLEAN;
 	heap_unlock(heap);
-	return 0;
+	errno = error;
+	return error ? -1 : 0;
 }
 
 static int use(struct scome_heap *heap, const struct heap_header *header,
@@ -195,19 +216,7 @@ static int use(struct scome_heap *heap, const struct heap_header *header,
 	}
 	if (map_all(heap, header))
 		return -1;
-	if (!alone)
-		return 0;
-	if (!state_is_sane(heap, status.st_size)) {
-		errno = EBADMSG;
-		return -1;
-	}
-	/* a log that is nonsense is known by the mutex: nobody gets it again */
-	if (put_in_order(heap)) {
-		if (errno == ENOTRECOVERABLE)
-			errno = EBADMSG;
-		return -1;
-	}
-	return 0;
+	return alone ? put_in_order(heap) : 0;
 }
 
 /* a new file, or one whose making was not finished */

@@ -399,6 +399,108 @@ void test_a_file_that_was_cut(void **state)
 	close(fd);
 }
 
+static uint64_t any_word(uint64_t *seed, uint64_t now)
+{
+	*seed = *seed * 6364136223846793005 + 1442695040888963407;
+	switch (*seed >> 60) {
+	case 0 ... 3:
+		return now ^ 1UL << (*seed >> 40 & 63);
+	case 4 ... 7:
+		return now + (*seed >> 40 & 7) - 3;
+	case 8 ... 11:
+		return *seed >> 40 & 1023;
+	case 12 ... 13:
+		return *seed >> 50 << 16 | (*seed >> 40 & 7);
+	}
+	return *seed;
+}
+
+/* one that was in use, and has something to be taken back */
+static int left_behind(void)
+{
+	int fd = memory_file(), status;
+	struct scome_heap *heap = open_limited(fd, SMALL_LIMIT);
+	void *objects[60];
+	pid_t child;
+
+	for (unsigned int i = 0; i < 60; i++)
+		objects[i] = scome_heap_alloc(heap, i * i * i % 30000);
+	for (unsigned int i = 0; i < 60; i += 3)
+		assert_int_equal(scome_heap_free(heap, objects[i]), 0);
+	assert_int_equal(scome_heap_set_root(heap, 0, objects[1]), 0);
+	child = fork();
+	if (!child)
+		_exit(scome_heap_begin(heap) ||
+		      !scome_heap_alloc(heap, 3 * MIB) ||
+		      scome_heap_add(heap, objects[1], 1) ||
+		      !scome_heap_alloc(heap, 100));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	scome_heap_close(heap);
+	return fd;
+}
+
+/* words at random: it is refused, or it is a heap that can be used */
+void test_damage_at_random(void **state)
+{
+	static const struct {
+		off_t start;
+		size_t size;
+	} parts[] = { { 0, HEAP_LOG },
+		      { HEAP_LOG, 2048 },
+		      { HEAP_META, 98304 } };
+	static char good[3][98304], bad[98304];
+	unsigned int opened = 0, refused = 0;
+	uint64_t seed = 20261121;
+	int fd = left_behind();
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(pread(fd, good[i], parts[i].size,
+				       parts[i].start),
+				 parts[i].size);
+	for (unsigned int round = 0; round < 4000; round++) {
+		struct scome_heap *heap;
+		unsigned int words = 1 + round % 3;
+
+		for (unsigned int i = 0; i < 3; i++) {
+			uint64_t *word;
+
+			memcpy(bad, good[i], parts[i].size);
+			/* one part at a time, or all of them */
+			for (unsigned int j = 0;
+			     j < words && (round % 4 == i || round % 4 == 3);
+			     j++) {
+				seed = seed * 6364136223846793005 + 1;
+				/* most of the state is in the first 3 KiB */
+				word = (uint64_t *)bad +
+				       (seed >> 33) %
+					       (parts[i].size / 8 >>
+						(i != 1) * (seed >> 30 & 7));
+				if (!i && (char *)word < bad + HEAP_STATE)
+					word += HEAP_STATE / 8;
+				*word = any_word(&seed, *word);
+			}
+			assert_int_equal(pwrite(fd, bad, parts[i].size,
+						parts[i].start),
+					 parts[i].size);
+		}
+		heap = scome_heap_open_fd(fd, 0, NULL);
+		if (!heap) {
+			assert_true(errno == EBADMSG || errno == EUCLEAN);
+			refused++;
+			continue;
+		}
+		opened++;
+		assert_non_null(scome_heap_alloc(heap, 100));
+		assert_non_null(scome_heap_alloc(heap, 100000));
+		in_order(heap);
+		scome_heap_close(heap);
+	}
+	assert_true(opened > 100 && refused > 100);
+	close(fd);
+}
+
 /* a process that died while it made one */
 void test_making_is_taken_up_again(void **state)
 {

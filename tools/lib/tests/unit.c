@@ -77,6 +77,7 @@ int main(void)
 		cmocka_unit_test(test_a_state_that_is_nonsense),
 		cmocka_unit_test(test_a_log_that_is_nonsense),
 		cmocka_unit_test(test_a_file_that_was_cut),
+		cmocka_unit_test(test_damage_at_random),
 		cmocka_unit_test(test_making_is_taken_up_again),
 		cmocka_unit_test(test_a_lock_of_another_boot),
 		cmocka_unit_test(test_a_sealed_file),

@@ -49,6 +49,7 @@ void test_a_header_that_somebody_made_up(void **state);
 void test_a_state_that_is_nonsense(void **state);
 void test_a_log_that_is_nonsense(void **state);
 void test_a_file_that_was_cut(void **state);
+void test_damage_at_random(void **state);
 void test_making_is_taken_up_again(void **state);
 void test_a_lock_of_another_boot(void **state);
 void test_a_sealed_file(void **state);
