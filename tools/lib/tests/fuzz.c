@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -274,14 +275,24 @@ static void work_plainly(struct shared *shared, const char *path,
 	NEED(!scome_heap_close(heap));
 }
 
-static pid_t start(struct shared *shared, const char *path, unsigned int worker)
+/* a child that does not outlive this process */
+static pid_t make_child(void)
 {
-	uint64_t seed = any(UINT64_MAX >> 11) + 1;
 	pid_t child;
 
 	fflush(stdout);
 	child = fork();
 	NEED(child >= 0);
+	if (!child)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	return child;
+}
+
+static pid_t start(struct shared *shared, const char *path, unsigned int worker)
+{
+	uint64_t seed = any(UINT64_MAX >> 11) + 1;
+	pid_t child = make_child();
+
 	if (child)
 		return child;
 	random_state = seed;
@@ -421,7 +432,6 @@ static void open_at_once(const char *path)
 	unsigned int bad = 0, wrong = 0;
 
 	NEED(opening != MAP_FAILED);
-	fflush(stdout);
 	for (unsigned int round = 0; round < 150; round++) {
 		struct scome_heap *heap;
 		int status;
@@ -429,10 +439,7 @@ static void open_at_once(const char *path)
 		atomic_store(&opening->ready, 0);
 		atomic_store(&opening->go, false);
 		for (unsigned int i = 0; i < WORKERS; i++) {
-			pid_t child = fork();
-
-			NEED(child >= 0);
-			if (!child)
+			if (!make_child())
 				open_when_all_are_there(opening, path, !i);
 		}
 		while (atomic_load(&opening->ready) < WORKERS)

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -400,6 +401,9 @@ int model_fork(void)
 	fflush(stdout);
 	child = fork();
 	NEED(child >= 0);
+	/* it does not outlive this process */
+	if (!child)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	return child;
 }
 

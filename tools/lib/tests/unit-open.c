@@ -378,6 +378,35 @@ void test_a_log_that_is_nonsense(void **state)
 	close(fd);
 }
 
+/* one that is good, and takes back where the data end to where they cannot */
+void test_a_log_that_leads_astray(void **state)
+{
+	static const uint64_t ends[] = {
+		1, 511, 1024, 1UL << 24, 1UL << 40, UINT64_MAX - 511
+	};
+	uint64_t used = 24;
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
+		int fd = memory_file();
+		struct scome_heap *heap = open_limited(fd, SMALL_LIMIT);
+		uint64_t entry[3] = { ends[i],
+				      HEAP_STATE +
+					      offsetof(struct heap_state, end),
+				      8 };
+
+		assert_non_null(scome_heap_alloc(heap, 8));
+		scome_heap_close(heap);
+		assert_int_equal(pwrite(fd, entry, used, HEAP_LOG), used);
+		assert_int_equal(pwrite(fd, &used, 8,
+					HEAP_STATE + offsetof(struct heap_state,
+							      log_used)),
+				 8);
+		fails_with(EBADMSG, scome_heap_open_fd(fd, 0, NULL));
+		close(fd);
+	}
+}
+
 void test_a_file_that_was_cut(void **state)
 {
 	int fd = memory_file();

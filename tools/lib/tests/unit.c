@@ -76,6 +76,7 @@ int main(void)
 		cmocka_unit_test(test_a_header_that_somebody_made_up),
 		cmocka_unit_test(test_a_state_that_is_nonsense),
 		cmocka_unit_test(test_a_log_that_is_nonsense),
+		cmocka_unit_test(test_a_log_that_leads_astray),
 		cmocka_unit_test(test_a_file_that_was_cut),
 		cmocka_unit_test(test_damage_at_random),
 		cmocka_unit_test(test_making_is_taken_up_again),

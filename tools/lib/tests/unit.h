@@ -48,6 +48,7 @@ void test_a_header_with_a_wrong_bit(void **state);
 void test_a_header_that_somebody_made_up(void **state);
 void test_a_state_that_is_nonsense(void **state);
 void test_a_log_that_is_nonsense(void **state);
+void test_a_log_that_leads_astray(void **state);
 void test_a_file_that_was_cut(void **state);
 void test_damage_at_random(void **state);
 void test_making_is_taken_up_again(void **state);
