@@ -2,8 +2,8 @@
 /*
  * A process is killed before every store to the heap, and before every call that
  * gives the file memory or takes it, of every change; and so is the one that then
- * takes the change back. Whoever comes next must find the state
- * before the change or the one after it.
+ * takes the change back. Whoever comes next must find the state before the change
+ * or the one after it.
  *
  * The library is compiled with a place to die before each of them.
  */
