@@ -315,14 +315,24 @@ static unsigned int lines_of(const char *path)
 	return lines;
 }
 
+/* what a call that was refused has made goes within a second */
+static void wait_for_refused(void)
+{
+	for (int i = 0; i < 30 && scome_counter("units"); i++)
+		usleep(100000);
+}
+
 SCENARIO_LINKED(list_of_units, "SCM-2")
 {
 	const char *list = "/sys/kernel/debug/scome/units";
-	unsigned int before = lines_of(list);
 	int fd = memory_file(SIZE), other = memory_file(SIZE);
-	char *map = map_side(s, SIZE, RW, fd, 0),
-	     *two = map_side(s, SIZE, RW, other, 0);
+	unsigned int before;
+	char *map, *two;
 
+	wait_for_refused();
+	before = lines_of(list);
+	map = map_side(s, SIZE, RW, fd, 0);
+	two = map_side(s, SIZE, RW, other, 0);
 	stamp_all(map, SIZE);
 	stamp_all(two, SIZE);
 	must(s, "two_more", lines_of(list) - before, 2);
@@ -425,9 +435,7 @@ SCENARIO(killed_at_its_limit, "SCM-5,SCM-16")
 /* as the last one: whatever the others did, nothing is left */
 SCENARIO_LINKED(nothing_left, "SCM-8")
 {
-	/* what a call that was refused has made goes within a second */
-	for (int i = 0; i < 30 && scome_counter("units"); i++)
-		usleep(100000);
+	wait_for_refused();
 	must(s, "units", scome_counter("units"), 0);
 	must(s, "tables", scome_counter("tables"), 0);
 	must(s, "links", scome_counter("links"), 0);
