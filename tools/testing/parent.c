@@ -651,6 +651,56 @@ SCENARIO(storm, "SCM-6,SCM-15")
 	linked_ranges(s, "links", map, GIB, RANGES);
 }
 
+/* whoever walks the tables finds them as they were, while another one drops them */
+static void *dontneed_main(void *context)
+{
+	struct storm *storm = context;
+
+	while (!storm->stop) {
+		madvise(storm->warm.map + 30 * RANGE, PAGE, MADV_DONTNEED);
+		if (word(storm->warm.map + 31 * RANGE) != 32)
+			storm->bad++;
+	}
+	return NULL;
+}
+
+static void *truncate_main(void *context)
+{
+	struct storm *storm = context;
+
+	while (!storm->stop)
+		punch_hole(storm->warm.fd, GIB - RANGE + PAGE, PAGE);
+	return NULL;
+}
+
+SCENARIO(readers_and_dontneed, "SCM-6")
+{
+	struct storm storm = { .warm = warm_file(s) };
+	struct iovec local = { malloc(PAGE), PAGE }, remote = { NULL, PAGE };
+	static unsigned char present[GIB / PAGE];
+	pthread_t threads[2];
+	unsigned int good = 0;
+
+	NEED(local.iov_base);
+	NEED(!pthread_create(&threads[0], NULL, dontneed_main, &storm));
+	NEED(!pthread_create(&threads[1], NULL, truncate_main, &storm));
+	for (unsigned int i = 0; i < 2000; i++) {
+		remote.iov_base = storm.warm.map + i % 500 * RANGE;
+		good += process_vm_readv(getpid(), &local, 1, &remote, 1, 0) ==
+				(ssize_t)PAGE &&
+			word(local.iov_base) == i % 500 + 1;
+		if (i % 100 == 0)
+			good -= mincore(storm.warm.map, GIB, present) != 0 ||
+				smaps_kb(storm.warm.map, "Rss") < 0;
+	}
+	storm.stop = true;
+	for (unsigned int i = 0; i < 2; i++)
+		NEED(!pthread_join(threads[i], NULL));
+	must(s, "good", good, 2000);
+	must(s, "bad", storm.bad, 0);
+	linked_tables(s, "tables", ONE_TABLE);
+}
+
 SCENARIO(many_processes, "SCM-6,SCM-2,SCM-5")
 {
 	struct warm warm = warm_file(s);
