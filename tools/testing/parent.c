@@ -673,6 +673,8 @@ static void *truncate_main(void *context)
 	return NULL;
 }
 
+#define READS 300
+
 SCENARIO(readers_and_dontneed, "SCM-6")
 {
 	struct storm storm = { .warm = warm_file(s) };
@@ -684,7 +686,7 @@ SCENARIO(readers_and_dontneed, "SCM-6")
 	NEED(local.iov_base);
 	NEED(!pthread_create(&threads[0], NULL, dontneed_main, &storm));
 	NEED(!pthread_create(&threads[1], NULL, truncate_main, &storm));
-	for (unsigned int i = 0; i < 2000; i++) {
+	for (unsigned int i = 0; i < READS; i++) {
 		remote.iov_base = storm.warm.map + i % 500 * RANGE;
 		good += process_vm_readv(getpid(), &local, 1, &remote, 1, 0) ==
 				(ssize_t)PAGE &&
@@ -696,7 +698,7 @@ SCENARIO(readers_and_dontneed, "SCM-6")
 	storm.stop = true;
 	for (unsigned int i = 0; i < 2; i++)
 		NEED(!pthread_join(threads[i], NULL));
-	must(s, "good", good, 2000);
+	must(s, "good", good, READS);
 	must(s, "bad", storm.bad, 0);
 	linked_tables(s, "tables", ONE_TABLE);
 }
