@@ -391,17 +391,17 @@ ON_DISKS(evicted, "SCM-2,SCM-5")
 ON_DISKS(under_limit, "SCM-2,SCM-5")
 {
 	const char *cgroup = own_cgroup();
-	size_t size = 48 * MIB;
+	size_t size = 16 * MIB;
 	int fd = nameless(directory, size);
 	char *map = map_side(s, size, RW, fd, 0), path[128];
 
 	snprintf(path, sizeof(path), "%s/memory.max", cgroup);
-	must(s, "limit", write_text(path, "16M"), 0);
+	must(s, "limit", write_text(path, "8M"), 0);
 	stamp_all(map, size);
 	must(s, "sum", sum_all(map, size), stamp_sum(0, size));
 	must(s, "fsync", err(fsync(fd)), 0);
 	must(s, "again", sum_all(map, size), stamp_sum(0, size));
-	relinks(s, "links", map, "111111111111111111111111");
+	relinks(s, "links", map, "11111111");
 }
 
 static int write_one(void *context)
