@@ -4,7 +4,7 @@
  * the mapping learns of the file system. Each scenario runs on ext4 and on f2fs.
  */
 #include <linux/fs.h>
-#include <pthread.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -343,7 +343,6 @@ ON_DISKS(full, "SCM-3")
 	NEED(!statvfs(directory, &status));
 	filler = nameless(directory, 0);
 	fd = nameless(directory, SIZE);
-	NEED(!pwrite(fd, "", 0, 0));
 	/* all but a few pages, in pieces that shrink as room does */
 	for (size_t piece = 16 * MIB, at = 0; piece >= PAGE;) {
 		if (fallocate(filler, 0, at, piece))
@@ -387,7 +386,7 @@ ON_DISKS(evicted, "SCM-2,SCM-5")
 	relinks(s, "links", map, ALL);
 }
 
-/* much more than fits into memory is written through the mapping */
+/* twice what fits into memory is written through the mapping */
 ON_DISKS(under_limit, "SCM-2,SCM-5")
 {
 	const char *cgroup = own_cgroup();
