@@ -7,8 +7,16 @@
  * is not locked out by itself (EDEADLK).
  */
 #include <errno.h>
+#include <time.h>
 
 #include "heap.h"
+
+/*
+ * A waiter looks again by itself after this time. Kernels before 6.12.117 and its
+ * like lose a wake-up: it was for a waiter that is killed before it marks the lock
+ * as waited for, and which somebody else has taken meanwhile (handle_futex_death()).
+ */
+#define WAIT_NS 100000000L
 
 /* how often this process is the child of a fork() since the library was loaded */
 static unsigned int forks;
@@ -38,10 +46,30 @@ int heap_lock_init(struct scome_heap *heap)
 	return error ? -1 : 0;
 }
 
+/* pthread_mutex_lock(), and lost wake-ups do no harm. The first try does not wait,
+ * so only those who must wait ask for the time. (A try by pthread_mutex_trylock()
+ * keeps a mutex that is ENOTRECOVERABLE.)
+ */
+static int lock_robustly(pthread_mutex_t *lock)
+{
+	struct timespec until = { 0 };
+	int error;
+
+	for (;;) {
+		error = pthread_mutex_clocklock(lock, CLOCK_MONOTONIC, &until);
+		if (error != ETIMEDOUT)
+			return error;
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += WAIT_NS;
+		until.tv_sec += until.tv_nsec / 1000000000L;
+		until.tv_nsec %= 1000000000L;
+	}
+}
+
 int heap_lock(struct scome_heap *heap)
 {
 	pthread_mutex_t *lock = &heap->state->lock;
-	int error = pthread_mutex_lock(lock);
+	int error = lock_robustly(lock);
 
 	if (error && error != EOWNERDEAD) {
 		errno = error;

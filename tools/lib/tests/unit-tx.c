@@ -2,6 +2,7 @@
 /* Transactions, in threads and in children, too. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -249,6 +250,39 @@ void test_threads_wait(void **state)
 	assert_int_equal(scome_heap_commit(heap), 0);
 	assert_int_equal(pthread_join(thread, &result), 0);
 	assert_null(result);
+	scome_heap_close(heap);
+}
+
+/* as after the death of the waiter that was woken: the lock does not say that
+ * anybody waits for it
+ */
+void test_a_wake_up_that_is_lost(void **state)
+{
+	struct scome_heap *heap = new_heap();
+	int *word = &heap->state->lock.__data.__lock;
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	if (!child) {
+		/* instead of waiting for ever */
+		alarm(20);
+		while (!(__atomic_load_n(word, __ATOMIC_ACQUIRE) &
+			 FUTEX_TID_MASK))
+			usleep(100);
+		if (scome_heap_begin(heap))
+			_exit(1);
+		_exit(scome_heap_commit(heap) ? 2 : 0);
+	}
+	assert_int_equal(scome_heap_begin(heap), 0);
+	while (!(__atomic_load_n(word, __ATOMIC_ACQUIRE) & FUTEX_WAITERS))
+		usleep(100);
+	/* it sleeps in the kernel */
+	usleep(20000);
+	__atomic_fetch_and(word, ~FUTEX_WAITERS, __ATOMIC_RELEASE);
+	assert_int_equal(scome_heap_commit(heap), 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
 	scome_heap_close(heap);
 }
 

@@ -105,6 +105,7 @@ int main(void)
 		cmocka_unit_test(test_a_transaction_that_frees_much),
 		cmocka_unit_test(test_words_of_an_operation),
 		cmocka_unit_test(test_threads_wait),
+		cmocka_unit_test(test_a_wake_up_that_is_lost),
 		cmocka_unit_test(test_threads_allocate),
 		cmocka_unit_test(test_a_thread_that_ends),
 		cmocka_unit_test(test_a_child),

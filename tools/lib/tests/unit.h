@@ -84,6 +84,7 @@ void test_a_transaction_that_is_too_large(void **state);
 void test_a_transaction_that_frees_much(void **state);
 void test_words_of_an_operation(void **state);
 void test_threads_wait(void **state);
+void test_a_wake_up_that_is_lost(void **state);
 void test_threads_allocate(void **state);
 void test_a_thread_that_ends(void **state);
 void test_a_child(void **state);
