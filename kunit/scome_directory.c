@@ -341,8 +341,8 @@ static void manager_allows_everything(struct kunit *test)
 			VM_ACCESS_FLAGS | VM_SHARED);
 	/* Or it would be a writer of the file in the eyes of F_SEAL_WRITE. */
 	KUNIT_EXPECT_EQ(test, flags & VM_MAYWRITE, 0);
-	/* A huge page has no leaf table. */
-	KUNIT_EXPECT_EQ(test, flags & VM_NOHUGEPAGE, VM_NOHUGEPAGE);
+	/* Whoever needs a leaf table sees to that; see the suite scome_huge. */
+	KUNIT_EXPECT_EQ(test, flags & (VM_NOHUGEPAGE | VM_HUGEPAGE), 0);
 	/* Nothing grows into or merges with it. */
 	KUNIT_EXPECT_EQ(test, flags & VM_DONTEXPAND, VM_DONTEXPAND);
 	KUNIT_EXPECT_EQ(test, flags & (VM_LOCKED | VM_SHARED_PT), 0);

@@ -49,6 +49,8 @@ void __scome_tlbbatch_cpus(struct arch_tlbflush_unmap_batch *batch);
 #define MAP_LINKED (MAP_SHARED_VALIDATE | MAP_SHARED_PT)
 #define PROT_RW (PROT_READ | PROT_WRITE)
 
+#define GIB ((unsigned long)SZ_1G)
+
 /* A place with free space all around it, in every mm of a test. */
 #define PLACE (SZ_1T + SZ_1G)
 
@@ -337,6 +339,19 @@ static inline pmd_t mm_pmd(struct mm_struct *mm, unsigned long addr)
 	pmd = scome_find_pmd(mm, addr);
 	if (pmd)
 		ret = pmdp_get(pmd);
+	mmap_read_unlock(mm);
+	return ret;
+}
+
+static inline pud_t mm_pud(struct mm_struct *mm, unsigned long addr)
+{
+	pud_t ret = __pud(0);
+	pud_t *pud;
+
+	mmap_read_lock(mm);
+	pud = scome_find_pud(mm, addr);
+	if (pud)
+		ret = pudp_get(pud);
 	mmap_read_unlock(mm);
 	return ret;
 }

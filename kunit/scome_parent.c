@@ -6,21 +6,7 @@
 
 #include "scome_kunit.h"
 
-#define GIB ((unsigned long)SZ_1G)
 #define FILE_SIZE (3 * GIB)
-
-static pud_t mm_pud(struct mm_struct *mm, unsigned long addr)
-{
-	pud_t ret = __pud(0);
-	pud_t *pud;
-
-	mmap_read_lock(mm);
-	pud = scome_find_pud(mm, addr);
-	if (pud)
-		ret = pudp_get(pud);
-	mmap_read_unlock(mm);
-	return ret;
-}
 
 /* PLACE is at a GiB. A process that has written to the first page there. */
 static struct kproc *process(struct kunit *test, struct file *file,

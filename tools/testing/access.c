@@ -8,7 +8,6 @@
 #include "scenario.h"
 
 #define SIZE (8 * MIB)
-#define SEGV_DENIED RAISED(SIGSEGV, SEGV_ACCERR)
 
 /*
  * Readable here, and written through another mapping of this process's, so that

@@ -441,6 +441,8 @@ ON_DISKS(frozen, "SCM-2,SCM-15")
 	must(s, "protect_same_range", err(mprotect(two + MIB, PAGE, PROT_READ)),
 	     0);
 	must(s, "read_protected", sum_all(two, SIZE), stamp_sum(0, SIZE));
+	/* nothing that is for huge pages, which a disk's file does not have */
+	must(s, "advise", err(madvise(two, SIZE, MADV_HUGEPAGE)), 0);
 	must(s, "unmap", err(munmap(two, SIZE)), 0);
 	must(s, "thaw", err(ioctl(root, FITHAW, 0)), 0);
 	must(s, "writer", wait_status(pid), 0);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What the scenarios share: mappings, accesses that may fail, small files. */
+#include <linux/magic.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/vfs.h>
 
 #include "pair.h"
 
@@ -82,18 +84,29 @@ int64_t err(int64_t result)
 	return result == -1 ? -errno : result;
 }
 
+bool files_huge(void)
+{
+	const char *directory = getenv("SCOME_FILES");
+	struct statfs status;
+
+	if (!directory)
+		return false;
+	NEED(!statfs(directory, &status));
+	return status.f_type == TMPFS_MAGIC;
+}
+
 bool files_on_disk(void)
 {
-	return getenv("SCOME_FILES");
+	return getenv("SCOME_FILES") && !files_huge();
 }
 
 int memory_file(size_t size)
 {
+	const char *directory = getenv("SCOME_FILES");
 	int fd;
 
-	if (files_on_disk())
-		fd = open(getenv("SCOME_FILES"), O_TMPFILE | O_RDWR | O_CLOEXEC,
-			  0600);
+	if (directory)
+		fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	else
 		fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	NEED(fd >= 0 && !ftruncate(fd, size));

@@ -104,10 +104,12 @@ int64_t err(int64_t result);
 
 /*
  * A file of this size, in memory or, if the environment says so, in the file system
- * at SCOME_FILES; one with the stamps of stamp_all() in it.
+ * at SCOME_FILES, a disk's or one with huge pages; one with the stamps of stamp_all() in it.
  */
 int memory_file(size_t size);
 bool files_on_disk(void);
+/* in memory with huge pages */
+bool files_huge(void);
 int stamped_file(size_t size);
 void stamp_file(int fd, size_t size);
 /* the same file with other rights */
@@ -138,11 +140,25 @@ char *free_space(size_t size);
 bool is_linked(const void *base);
 bool have_scome(void);
 
+/* lib-gib.c */
+#define RANGES (GIB / RANGE)
+/* what VmSharedPT says of one table */
+#define ONE_TABLE 4
+/* aligned to a GiB, as the offset is, whatever side it is */
+char *map_gib(struct side *side, size_t size, int prot, int fd, off_t offset);
+/* how many ranges of 2 MiB are linked; the ordinary side says what is wanted */
+void linked_ranges(struct side *side, const char *name, const char *base,
+		   size_t size, int64_t wanted);
+/* kB of tables that entries of this process point to */
+void linked_tables(struct side *side, const char *name, int64_t wanted);
+
 /* one access; 0, or the signal it raised (and the signal's code in bits 8 and up) */
 int try_read(const volatile void *address);
 int try_write(volatile void *address, uint64_t value);
 int try_call(void (*run)(void *context), void *context);
 #define RAISED(signal, code) ((signal) | (code) << 8)
+
+#define SEGV_DENIED RAISED(SIGSEGV, SEGV_ACCERR)
 
 /* a function is put there, and is called there: 42, if that may be executed */
 void put_code(void *at);

@@ -8,7 +8,6 @@
 #include "scenario.h"
 
 #define SIZE (8 * MIB)
-#define SEGV_DENIED RAISED(SIGSEGV, SEGV_ACCERR)
 #define SEGV_UNMAPPED RAISED(SIGSEGV, SEGV_MAPERR)
 
 struct family {

@@ -1031,6 +1031,86 @@ static void unmap_other(struct attempt *attempt)
 FAIL(second_fault, "SCM-2", .prepare = map_apart, .call = path_other_access,
      .right = accessed_other, .finish = unmap_other)
 
+/* a GiB that one entry links, huge where the file is, and a second place */
+static void map_below_a_parent(struct attempt *attempt)
+{
+	attempt->other = map_gib(attempt->side, GIB, RW, attempt->fd, 0);
+	NEED(sum_is(attempt->other, 0, SMALL));
+	attempt->map = map_side(attempt->side, SMALL, RW, attempt->fd, 0);
+}
+
+static int64_t path_small_access(struct attempt *attempt)
+{
+	return try_write(attempt->map + 3 * MIB, 3 * MIB / PAGE + 1);
+}
+
+static bool accessed_below_a_parent(struct attempt *attempt)
+{
+	return !attempt->result && as_stamped(attempt, "11") &&
+	       sum_is(attempt->other, 0, SMALL);
+}
+
+static void unmap_gib(struct attempt *attempt)
+{
+	NEED(!munmap(attempt->other, GIB));
+}
+
+FAIL(small_link_below_a_parent, "SCM-2,SCM-6", .prepare = map_below_a_parent,
+     .call = path_small_access, .right = accessed_below_a_parent,
+     .finish = unmap_gib)
+
+/* the small mapping is the first; no table above the GiB is there yet */
+static void map_before_a_parent(struct attempt *attempt)
+{
+	map_stamped(attempt);
+	attempt->other = map_gib(attempt->side, GIB, RW, attempt->fd, 0);
+}
+
+FAIL(parent_fault, "SCM-2,SCM-6", .prepare = map_before_a_parent,
+     .call = path_other_access, .right = accessed_below_a_parent,
+     .finish = unmap_gib)
+
+static void map_below_and_touch(struct attempt *attempt)
+{
+	map_below_a_parent(attempt);
+	NEED(sum_is(attempt->map, 0, SMALL));
+}
+
+static int64_t path_parent_border(struct attempt *attempt)
+{
+	return err(mprotect(attempt->other + 3 * MIB, PAGE, PROT_READ));
+}
+
+static bool parent_has_border(struct attempt *attempt)
+{
+	int denied = attempt->result ? 0 : SEGV_DENIED;
+
+	return try_write(attempt->other + 3 * MIB, 3 * MIB / PAGE + 1) ==
+		       denied &&
+	       accessed_below_a_parent(&(struct attempt){
+		       .side = attempt->side,
+		       .map = attempt->map,
+		       .other = attempt->other,
+	       });
+}
+
+FAIL(parent_border, "SCM-6,SCM-15", .prepare = map_below_and_touch,
+     .call = path_parent_border, .right = parent_has_border,
+     .finish = unmap_gib)
+
+static int64_t path_advise_huge(struct attempt *attempt)
+{
+	return err(madvise(attempt->map, SMALL, MADV_HUGEPAGE));
+}
+
+static bool advised(struct attempt *attempt)
+{
+	return as_stamped(attempt, "??");
+}
+
+FAIL(advise_huge, "SCM-6", .prepare = map_stamped, .call = path_advise_huge,
+     .right = advised)
+
 static int64_t path_populate(struct attempt *attempt)
 {
 	return err(

@@ -4,7 +4,6 @@
 
 #define SIZE (8 * MIB)
 #define SEGV_UNMAPPED RAISED(SIGSEGV, SEGV_MAPERR)
-#define SEGV_DENIED RAISED(SIGSEGV, SEGV_ACCERR)
 
 /* another mapping of the file has everything still, whatever happened to this one */
 static void file_is_whole(struct side *s, int fd, size_t size)

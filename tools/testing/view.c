@@ -11,7 +11,6 @@
 #define SIZE (8 * MIB)
 #define ALL "1111"
 #define SEGV_UNMAPPED RAISED(SIGSEGV, SEGV_MAPERR)
-#define SEGV_DENIED RAISED(SIGSEGV, SEGV_ACCERR)
 /* a page in the middle of the second range */
 #define AT (3 * MIB)
 
