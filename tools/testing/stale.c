@@ -635,4 +635,34 @@ SCENARIO_LINKED(interrupts_reach_the_linked, "SCM-6,SCM-16")
 	stop_process(s, &spinner);
 }
 
+#define EXITS 1000
+
+/* takes long, and files make no difference to it */
+SCENARIO_ON(exits_interrupt_nobody, "SCM-5,SCM-6", LINKED_SIDE,
+	    getenv("SCOME_FILES"))
+{
+	struct spinner spinner = on_stamped_file(RW, false);
+	char *map = map_side(s, SIZE, RW, spinner.fd, 0);
+	unsigned int linked = 0;
+	int64_t before;
+
+	start_process(s, &spinner);
+	before = shootdowns(1);
+	for (unsigned int i = 0; i < EXITS; i++) {
+		pid_t pid = fork();
+
+		NEED(pid >= 0);
+		if (!pid) {
+			bool right = word(map) == 1 &&
+				     word(map + 2 * MIB) == 2 * MIB / PAGE + 1;
+
+			_exit(right && is_linked(map) ? 0 : 1);
+		}
+		linked += wait_status(pid) == 0;
+	}
+	must(s, "linked", linked, EXITS);
+	must(s, "left_alone", shootdowns(1) - before < EXITS / 4, 1);
+	stop_process(s, &spinner);
+}
+
 TEST_HARNESS_MAIN
