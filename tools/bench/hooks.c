@@ -24,6 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "counter.h"
+
 #define PAGE_BYTES 4096UL
 #define AROUND_BYTES (64UL << 10)
 #define REGION_BYTES (16UL << 20)
@@ -63,14 +65,6 @@ fail(const char *format, ...)
 		fprintf(stderr, ": %s", strerror(error));
 	fputc('\n', stderr);
 	exit(1);
-}
-
-static inline uint64_t now(void)
-{
-	uint32_t low, high;
-
-	asm volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
-	return (uint64_t)high << 32 | low;
 }
 
 static inline void touch_read(const volatile char *page)
@@ -138,28 +132,13 @@ static void finish(struct samples *samples)
 /* The counter must go up by one for each instruction, no more and no less. */
 static void check_counter(void)
 {
-	uint64_t start, end, best = UINT64_MAX, found = UINT64_MAX;
-	int i;
+	uint64_t found = counter_check(&empty);
 
-	for (i = 0; i < 64; i++) {
-		start = now();
-		end = now();
-		if (end - start < best)
-			best = end - start;
-	}
-	empty = best;
-	for (i = 0; i < 64; i++) {
-		start = now();
-		asm volatile(".rept 4000\n\tnop\n\t.endr");
-		end = now();
-		if (end - start - empty < found)
-			found = end - start - empty;
-	}
 	errno = 0;
-	if (found != 4000)
-		fail("4000 instructions move the time stamp counter by %" PRIu64
+	if (found != COUNTER_INSTRUCTIONS)
+		fail("%d instructions move the time stamp counter by %" PRIu64
 		     ": it does not count them (scripts/vm --icount)",
-		     found);
+		     COUNTER_INSTRUCTIONS, found);
 }
 
 static void give_way(void)
@@ -216,10 +195,10 @@ static void measure_map(const char *metric, size_t size, int flags, int fd)
 
 	begin(&samples, metric, loops);
 	for (i = 0; i < loops; i++) {
-		start = now();
+		start = counter_now();
 		map = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
 		munmap(map, size);
-		end = now();
+		end = counter_now();
 		check_map(map);
 		add(&samples, start, end);
 	}
@@ -242,9 +221,9 @@ static void measure_unmap(const char *metric, int flags, int fd)
 		madvise(map, TOUCHED_BYTES, MADV_NOHUGEPAGE);
 		for (at = 0; at < TOUCHED_BYTES; at += PAGE_BYTES)
 			touch_write(map + at);
-		start = now();
+		start = counter_now();
 		munmap(map, TOUCHED_BYTES);
-		end = now();
+		end = counter_now();
 		add(&samples, start, end);
 	}
 	finish(&samples);
@@ -266,13 +245,13 @@ static void measure_fault(const char *metric, int flags, int fd, size_t step,
 		madvise(map, REGION_BYTES, MADV_NOHUGEPAGE);
 		for (at = 0; at < REGION_BYTES; at += step) {
 			if (write) {
-				start = now();
+				start = counter_now();
 				touch_write(map + at);
-				end = now();
+				end = counter_now();
 			} else {
-				start = now();
+				start = counter_now();
 				touch_read(map + at);
-				end = now();
+				end = counter_now();
 			}
 			add(&samples, start, end);
 		}
@@ -291,13 +270,13 @@ static void measure_fork_exit_wait(const char *metric)
 
 	begin(&samples, metric, settings.loops);
 	for (i = 0; i < settings.loops; i++) {
-		start = now();
+		start = counter_now();
 		pid = fork();
 		if (!pid)
 			_exit(0);
 		if (waitpid(pid, NULL, 0) != pid)
 			fail("waitpid");
-		end = now();
+		end = counter_now();
 		add(&samples, start, end);
 	}
 	finish(&samples);
@@ -328,12 +307,12 @@ static void measure_fork_and_exit(const char *fork_metric,
 		if (!(i % BATCH))
 			give_way();
 		*child = 0;
-		start = now();
+		start = counter_now();
 		pid = fork();
-		end = now();
+		end = counter_now();
 		if (!pid) {
 			*child = 1;
-			*child = now();
+			*child = counter_now();
 			_exit(0);
 		}
 		if (*child) {
@@ -343,7 +322,7 @@ static void measure_fork_and_exit(const char *fork_metric,
 		add(&forks, start, end);
 		if (waitpid(pid, NULL, 0) != pid)
 			fail("waitpid");
-		end = now();
+		end = counter_now();
 		add(&exits, *child, end);
 	}
 	parameters.sched_priority = 0;
