@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Linked mappings beside ordinary ones: what bench-scome is asked, and its samples as metrics."""
+
+import statistics
+
+import results
+
+GIB = 1 << 30
+SIDES = {"stock": "an ordinary MAP_SHARED mapping", "pmd": "leaf tables linked one by one",
+         "parent": "a GiB linked by one entry", "hugetlb": "MAP_SHARED of 2 MiB hugetlb pages"}
+
+# name: (number of the issue, its smaller one for a trial, what it is)
+NUMBERS = {
+    "table_processes": (512, 16, "processes whose page tables are measured"),
+    "shootdown_processes": (1024, 32, "processes linked to a page that is invalidated"),
+    "mappers": (256, 8, "processes that map what is reclaimed or made read-only"),
+    "gib": (1, 1, "size of the memory file in GiB"),
+    "file_mib": (64, 8, "size of the file on a disk in MiB"),
+    "rounds": (5, 1, "rounds of each side"),
+}
+
+
+def measurements(numbers):
+    """{name: arguments of bench-scome}, a guest each; with --instructions one that counts."""
+    size = ["--size", numbers["gib"] * GIB >> 20]
+    rounds, few = (["--rounds", number] for number in
+                   (numbers["rounds"], min(numbers["rounds"], 3)))
+    mappers = ["--processes", numbers["mappers"]]
+    shootdown = ["shootdown", "--processes", numbers["shootdown_processes"], "--loops", 300]
+    asked = {
+        "tables": ["tables", "--hugetlb", "--processes", numbers["table_processes"]]
+        + size + rounds,
+        "faults": ["faults", "--hugetlb"] + size + rounds,
+        "fork": ["fork", "--loops", 3] + size + rounds,
+        "shootdown": shootdown + rounds,
+        "shootdown-busy": shootdown + ["--spin"] + rounds,
+        "mprotect": ["mprotect"] + mappers + size + rounds,
+        # counts vary little
+        "fork-count": ["fork", "--instructions", "--loops", 3] + size + few,
+        "shootdown-count": shootdown + ["--instructions"] + few,
+        "reclaim-count": ["reclaim", "--instructions", "--size", numbers["file_mib"]]
+        + mappers + few,
+        "mprotect-count": ["mprotect", "--instructions", "--rounds", 1] + mappers + size,
+    }
+    return {name: [str(word) for word in words] for name, words in asked.items()}
+
+
+class Samples:
+    """{name: the lines that bench-scome has printed for it}."""
+
+    def __init__(self, lines):
+        self.lines = lines
+
+    def of(self, name, **wanted):
+        found = [line for line in self.lines[name]
+                 if all(line.get(key) == value for key, value in wanted.items())]
+        if not found:
+            raise ValueError(f"no samples of {name} {wanted}")
+        return found
+
+    def values(self, name, field, **wanted):
+        return [line[field] for line in self.of(name, **wanted)]
+
+    def reason_without_hugetlb(self, name):
+        return next((line["reason"] for line in self.lines[name] if "reason" in line), None)
+
+
+def metric(name, unit, values, baselines, against, how, **more):
+    """A metric; against says what the baseline is."""
+    entry = results.pair(name, unit, values, baselines, how=how)
+    entry["against"] = against
+    entry.update(more)
+    return entry
+
+
+def judge(entry, text, *conditions):
+    """Store the goal and whether it is met; a side that is missing misses it."""
+    entry["goal"] = text
+    entry["met"] = entry["ratio"] is not None and all(conditions)
+    return entry
+
+
+def times_less(entry, factor):
+    return judge(entry, f"at least {factor} times less",
+                 entry["ratio"] is not None and entry["ratio"] * factor <= 1)
+
+
+def at_most(entry, factor):
+    return judge(entry, f"at most {factor} times as much",
+                 entry["ratio"] is not None and entry["ratio"] <= factor)
+
+
+def hugetlb(entry, samples, name, field):
+    """What hugetlb's own sharing of tables has for the same, or why it has nothing."""
+    reason = samples.reason_without_hugetlb(name)
+    if reason:
+        entry["hugetlb"] = None
+        entry["hugetlb_reason"] = reason
+    else:
+        entry["hugetlb"] = statistics.median(samples.values(name, field, side="hugetlb"))
+    return entry
+
+
+def table_metrics(samples, numbers):
+    name = f"pagetable_bytes_{numbers['table_processes']}x{numbers['gib']}g"
+    how = (f"PageTables of /proc/meminfo that {numbers['table_processes']} processes add, each "
+           "of which touches one page in each 2 MiB")
+
+    def of(side, field="bytes"):
+        return samples.values("tables", field, side=side)
+    found = [times_less(metric(name, "bytes", of("pmd"), of("stock"), SIDES["stock"],
+                               f"{how}; {SIDES['pmd']}"), 150),
+             at_most(metric(f"{name}_floor", "bytes", of("pmd"), of("pmd", "floor"),
+                            "the tables above the leaf level that each process needs, and one "
+                            "leaf table for each 2 MiB of the file", f"{how}; {SIDES['pmd']}"),
+                     1.02),
+             times_less(metric("pagetable_bytes_parent", "bytes", of("parent"), of("stock"),
+                               SIDES["stock"], f"{how}; {SIDES['parent']}"), 250)]
+    return [hugetlb(entry, samples, "tables", "bytes") for entry in found]
+
+
+def fault_metrics(samples, numbers):
+    how = f"a second process reads each page of {numbers['gib']} GiB"
+    found = []
+    for name, side, goal in (("warm_faults", "pmd", 512), ("warm_faults_parent", "parent", 1)):
+        entry = metric(name, "faults", samples.values("faults", "faults", side=side),
+                       samples.values("faults", "faults", side="stock"), SIDES["stock"],
+                       f"{how}; {SIDES[side]}")
+        judge(entry, f"at most {goal}", entry["value"] <= goal * numbers["gib"])
+        found.append(hugetlb(entry, samples, "faults", "faults"))
+    return found
+
+
+def fork_metric(name, unit, samples, source, side):
+    def first_touch(which):
+        return [line["first"] - line["second"] for line in samples.of(source, side=which)]
+    return times_less(metric(
+        name, unit, first_touch(side), first_touch("stock"), SIDES["stock"],
+        f"a child reads what its parent has mapped and read: first pass minus second; "
+        f"{SIDES[side]}"), 50)
+
+
+def shootdown_metric(name, unit, samples, source, numbers):
+    many = numbers["shootdown_processes"]
+    running = "one of them reads it on another processor" \
+        if samples.values(source, "spin")[0] else "all of them wait"
+    return at_most(metric(
+        name, unit, samples.values(source, "median", processes=many),
+        samples.values(source, "median", processes=1),
+        "the same with 1 linked process",
+        f"a page is taken out of a file that {many} processes are linked to; {running}"), 1.3)
+
+
+def interrupt_metric(samples, numbers):
+    def each(source):
+        return [line["interrupts"] / line["loops"] for line in samples.of(
+            source, processes=numbers["shootdown_processes"])]
+    entry = metric("shootdown_ipis", "interrupts", each("shootdown-busy"), [1],
+                   "the processors that run a linked process, without the one that asks",
+                   "TLB of /proc/interrupts for one invalidation, one linked process runs")
+    entry["none_runs"] = statistics.median(each("shootdown"))
+    return at_most(entry, 1)
+
+
+def reclaim_metric(samples, numbers):
+    many = numbers["mappers"]
+
+    def page(side, processes):
+        return [line["cost"] / line["pages"] for line in samples.of(
+            "reclaim-count", side=side, processes=processes)]
+
+    def added(side):
+        return [two - one for one, two in zip(page(side, 1), page(side, many))]
+    entry = metric(f"reclaim_insns_{many}", "instructions", added("pmd"), added("stock"),
+                   SIDES["stock"], f"what {many - 1} further processes that map it add to the "
+                   f"reclaim of a page of a clean file of {numbers['file_mib']} MiB on ext4")
+    for field, side in (("one_process", "pmd"), ("baseline_one_process", "stock")):
+        entry[field] = round(statistics.median(page(side, 1)), 1)
+    return times_less(entry, 50)
+
+
+def mprotect_metric(name, unit, samples, source, side, numbers):
+    return times_less(metric(
+        name, unit, samples.values(source, "sum", side=side),
+        samples.values(source, "sum", side="stock"), SIDES["stock"],
+        f"{numbers['mappers']} processes, one after another, make their mapping of "
+        f"{numbers['gib']} GiB read-only, in sum; {SIDES[side]}"), 100)
+
+
+def metrics(samples, numbers):
+    """All metrics, from what bench-scome has printed in all guests."""
+    many, mappers = numbers["shootdown_processes"], numbers["mappers"]
+    found = table_metrics(samples, numbers) + fault_metrics(samples, numbers)
+    for unit, tail, source in (("ns", "_ns", "fork"), ("instructions", "_insns", "fork-count")):
+        found += [fork_metric(f"fork_touch{kind}{tail}", unit, samples, source, side)
+                  for kind, side in (("", "parent"), ("_pmd", "pmd"))]
+    found += [
+        shootdown_metric(f"shootdown_{many}", "instructions", samples, "shootdown-count",
+                         numbers),
+        shootdown_metric(f"shootdown_{many}_ns", "ns", samples, "shootdown", numbers),
+        shootdown_metric(f"shootdown_{many}_busy_ns", "ns", samples, "shootdown-busy", numbers),
+        interrupt_metric(samples, numbers),
+        reclaim_metric(samples, numbers)]
+    for unit, tail, source in (("instructions", "", "mprotect-count"), ("ns", "_ns", "mprotect")):
+        found += [mprotect_metric(f"mprotect_{mappers}{kind}{tail}", unit, samples, source,
+                                  side, numbers)
+                  for kind, side in (("", "parent"), ("_pmd", "pmd"))]
+    return found
