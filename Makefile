@@ -15,7 +15,7 @@ kunit: kernel ; @scripts/kunit $(FLAVOUR) ## run the KUnit suites in the guest
 vm: kernel ; @scripts/vm --kernel $(FLAVOUR) ## open a shell in the patched kernel, the host's files read-only
 demo: tools ; @scripts/demo ## shared leaf tables beside ordinary ones, and PostgreSQL on both
 test: deps ; @scripts/test ## everything that must hold: style, series, builds, KUnit, in-guest and tool tests
-bench: tools ; @scripts/bench ## the slow measurements: unused hooks, selftests of the base tree
+bench: tools ; @scripts/bench ## the slow measurements: unused hooks, selftests of the base tree, linked mappings
 bisect: tree ; @scripts/bisect ## build every patch of the series alone
 debug-test: tree ; @scripts/test --debug ## the in-guest tests on the debug and the kcsan kernels
 mutants: tools ; @scripts/mutants ## show that the tests fail on every planted defect

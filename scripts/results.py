@@ -119,8 +119,14 @@ def number(value, unit):
     return f"{value:,.0f}"
 
 
+def verdicts(metrics):
+    """A line for each metric that has a goal."""
+    return [f"{'met' if entry['met'] else 'MISSED':<7}{entry['metric']}: {entry['goal']}"
+            for entry in metrics if "goal" in entry]
+
+
 def table(name, metrics, kernel=None):
-    """The metrics as a table under 80 columns."""
+    """The metrics as a table under 80 columns, and below it their goals."""
     lines = []
     title = f"{name} on {kernel}" if kernel else name
     lines.append(title)
@@ -136,6 +142,7 @@ def table(name, metrics, kernel=None):
             f"{entry['n']:>4}"
             f"{widest * 100:>7.1f}%"
         )
+    lines += verdicts(metrics)
     return "\n".join(lines) + "\n"
 
 
