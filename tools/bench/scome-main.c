@@ -66,7 +66,7 @@ static const struct argp_option options[] = {
 	{ "instructions", 'i', NULL, 0,
 	  "count instructions: the guest runs with --icount", 0 },
 	{ "spin", 'x', NULL, 0,
-	  "shootdown: a process reads the page all the time", 0 },
+	  "shootdown: a process writes to the page all the time", 0 },
 	{ "hugetlb", 'h', NULL, 0,
 	  "tables, faults: a side with pages of 2 MiB as well", 0 },
 	{ "directory", 'd', "DIR", 0, "reclaim: of a file system on a disk",

@@ -106,7 +106,7 @@ int64_t minor_faults(void)
 }
 
 /* how many ranges of 2 MiB are linked between these addresses */
-static size_t linked_ranges(const char *map, size_t size)
+size_t linked_ranges(const char *map, size_t size)
 {
 	FILE *self = fopen("/sys/kernel/debug/scome/self", "re");
 	uintptr_t start, end;

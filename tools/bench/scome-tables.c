@@ -46,7 +46,7 @@ static void run(unsigned int step, unsigned int process, void *context,
 }
 
 /*
- * The least that page tables can take: for each process the tables above the leaf
+ * The least that page tables can take where leaf tables are linked one by one: for each process the tables above the leaf
  * level that its addresses need, and one leaf table for each 2 MiB of the file.
  */
 static int64_t floor_bytes(const struct settings *settings, int64_t upper)

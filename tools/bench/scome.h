@@ -49,6 +49,7 @@ char *map_side(enum side side, size_t size, int prot, int fd,
 	       int64_t *upper_tables);
 void touch(const volatile char *map, size_t size, size_t step);
 int64_t minor_faults(void);
+size_t linked_ranges(const char *map, size_t size);
 void check_side(enum side side, const char *map, size_t size);
 
 /* scome-pool.c: processes that wait until they are told to do something */

@@ -31,16 +31,16 @@ def measurements(numbers):
         "tables": ["tables", "--hugetlb", "--processes", numbers["table_processes"]]
         + size + rounds,
         "faults": ["faults", "--hugetlb"] + size + rounds,
-        "fork": ["fork", "--loops", 3] + size + rounds,
-        "shootdown": shootdown + rounds,
-        "shootdown-busy": shootdown + ["--spin"] + rounds,
-        "mprotect": ["mprotect"] + mappers + size + rounds,
         # counts vary little
         "fork-count": ["fork", "--instructions", "--loops", 3] + size + few,
         "shootdown-count": shootdown + ["--instructions"] + few,
         "reclaim-count": ["reclaim", "--instructions", "--size", numbers["file_mib"]]
         + mappers + few,
         "mprotect-count": ["mprotect", "--instructions", "--rounds", 1] + mappers + size,
+        "shootdown": shootdown + rounds,
+        "shootdown-busy": shootdown + ["--spin"] + rounds,
+        "fork": ["fork", "--loops", 10] + size + rounds,
+        "mprotect": ["mprotect"] + mappers + size + rounds,
     }
     return {name: [str(word) for word in words] for name, words in asked.items()}
 
@@ -142,7 +142,7 @@ def fork_metric(name, unit, samples, source, side):
 
 def shootdown_metric(name, unit, samples, source, numbers):
     many = numbers["shootdown_processes"]
-    running = "one of them reads it on another processor" \
+    running = "one of them writes to it on another processor" \
         if samples.values(source, "spin")[0] else "all of them wait"
     return at_most(metric(
         name, unit, samples.values(source, "median", processes=many),
