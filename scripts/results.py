@@ -125,8 +125,18 @@ def verdicts(metrics):
             for entry in metrics if "goal" in entry]
 
 
+def besides(metrics):
+    """A line for each metric that somebody else's figure stands beside, or the reason why not."""
+    lines = []
+    for entry in metrics:
+        for name, value in entry.get("beside", {}).items():
+            told = value if isinstance(value, str) else number(value, entry["unit"])
+            lines.append(f"{'beside':<7}{entry['metric']}: {name}: {told}")
+    return lines
+
+
 def table(name, metrics, kernel=None):
-    """The metrics as a table under 80 columns, and below it their goals."""
+    """The metrics as a table under 80 columns, below it goals and what stands beside."""
     lines = []
     title = f"{name} on {kernel}" if kernel else name
     lines.append(title)
@@ -142,7 +152,7 @@ def table(name, metrics, kernel=None):
             f"{entry['n']:>4}"
             f"{widest * 100:>7.1f}%"
         )
-    lines += verdicts(metrics)
+    lines += verdicts(metrics) + besides(metrics)
     return "\n".join(lines) + "\n"
 
 

@@ -93,11 +93,8 @@ def at_most(entry, factor):
 def hugetlb(entry, samples, name, field):
     """What hugetlb's own sharing of tables has for the same, or why it has nothing."""
     reason = samples.reason_without_hugetlb(name)
-    if reason:
-        entry["hugetlb"] = None
-        entry["hugetlb_reason"] = reason
-    else:
-        entry["hugetlb"] = statistics.median(samples.values(name, field, side="hugetlb"))
+    entry["beside"] = {"hugetlb": reason or statistics.median(
+        samples.values(name, field, side="hugetlb"))}
     return entry
 
 
