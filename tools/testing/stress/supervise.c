@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Start workers, kill some, replace those that ended, and see that all move on. */
+#include <sys/prctl.h>
+
+#include "stress.h"
+
+#define SYSFS "/sys/kernel/mm/scome/"
+/* a worker that does nothing for so long hangs */
+#define HANG_SECONDS 240
+/* waits of this process; as many workers are killed a second as there are steps to one */
+#define STEP_US 20000
+#define STEPS_TO_KILL 20
+#define STEPS_TO_SAMPLE 10
+
+bool hung, died;
+int64_t most_links, most_views, most_tables, kills, restarts;
+static uint64_t seen[MAX_WORKERS];
+static double since[MAX_WORKERS];
+
+static void start(unsigned int number, unsigned int incarnation)
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		worker_run(number, incarnation);
+	if (pid < 0) {
+		perror("stress: fork");
+		exit(1);
+	}
+	control->slot[number].pid = pid;
+	since[number] = now();
+}
+
+/* what a process that has ended and is not reaped yet held */
+static void bury(unsigned int number)
+{
+	struct slot *slot = &control->slot[number];
+	pid_t child = slot->child;
+
+	offer_withdraw(slot, number);
+	waitpid(slot->pid, NULL, 0);
+	if (child) {
+		/* its parent is gone, so it is this one's */
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+	}
+	control->holds[number] = (struct hold){ 0 };
+	control->holds[MAX_WORKERS + number] = (struct hold){ 0 };
+	slot->child = 0;
+	slot->pid = 0;
+	slot->critical = 0;
+	slot->doomed = false;
+}
+
+/* replaces it if it has ended */
+static void reap(unsigned int number, bool replace)
+{
+	struct slot *slot = &control->slot[number];
+	siginfo_t info = { 0 };
+
+	if (!slot->pid ||
+	    waitid(P_PID, slot->pid, &info, WEXITED | WNOHANG | WNOWAIT) ||
+	    !info.si_pid)
+		return;
+	if (info.si_code != CLD_EXITED &&
+	    !(slot->doomed && info.si_status == SIGKILL)) {
+		printf("# FAIL processes: worker %u pid %d died of signal %d\n",
+		       number, info.si_pid, info.si_status);
+		print_history(number);
+		control->failures[PROCESSES]++;
+		control->stop = true;
+	} else if (info.si_code == CLD_EXITED && info.si_status) {
+		died = true;
+		control->stop = true;
+	}
+	bury(number);
+	if (replace && !control->stop) {
+		restarts++;
+		start(number, slot->incarnation + 1);
+	}
+}
+
+static bool reap_all(bool replace)
+{
+	bool alive = false;
+
+	for (unsigned int i = 0; i < control->workers; i++) {
+		reap(i, replace);
+		alive |= control->slot[i].pid != 0;
+	}
+	return alive;
+}
+
+static void kill_one(void)
+{
+	unsigned int number = rand() % control->workers;
+	struct slot *slot = &control->slot[number];
+
+	if (!slot->pid || slot->doomed)
+		return;
+	slot->doomed = true;
+	for (unsigned int i = 0; i < 50 && slot->critical; i++)
+		usleep(200);
+	if (slot->critical) {
+		slot->doomed = false;
+		return;
+	}
+	kills++;
+	kill(slot->pid, SIGKILL);
+}
+
+static void sample(void)
+{
+	int64_t links = read_number(SYSFS "links");
+	int64_t views = read_number(SYSFS "views");
+	int64_t tables = read_number(SYSFS "tables");
+
+	most_links = links > most_links ? links : most_links;
+	most_views = views > most_views ? views : most_views;
+	most_tables = tables > most_tables ? tables : most_tables;
+}
+
+static void show_file(pid_t pid, const char *name)
+{
+	char path[64], line[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file))
+		printf("#   %s: %s%s", name, line,
+		       strchr(line, '\n') ? "" : "\n");
+	if (file)
+		fclose(file);
+}
+
+static void watch(void)
+{
+	for (unsigned int i = 0; i < control->workers; i++) {
+		struct slot *slot = &control->slot[i];
+
+		if (slot->operations != seen[i] || !slot->pid) {
+			seen[i] = slot->operations;
+			since[i] = now();
+		} else if (now() - since[i] > HANG_SECONDS && !hung) {
+			printf("# FAIL progress: worker %u pid %d does nothing for %u s\n",
+			       i, slot->pid, HANG_SECONDS);
+			print_history(i);
+			for (unsigned int j = 0; j < control->workers; j++) {
+				if (!control->slot[j].pid)
+					continue;
+				printf("#  worker %u, file %d\n", j,
+				       control->holds[j].file - 1);
+				show_file(control->slot[j].pid, "stack");
+			}
+			hung = true;
+			control->stop = true;
+		}
+	}
+}
+
+void supervise(void)
+{
+	double end = now() + control->seconds;
+	double patience;
+	bool alive = true;
+
+	srand(control->seed);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	for (unsigned int i = 0; i < control->workers; i++)
+		start(i, 0);
+	for (uint64_t step = 1; now() < end && !control->stop; step++) {
+		usleep(STEP_US);
+		reap_all(true);
+		if (step % STEPS_TO_SAMPLE == 0) {
+			sample();
+			watch();
+		}
+		if (step % STEPS_TO_KILL == 0)
+			kill_one();
+	}
+	control->stop = true;
+	for (patience = now() + HANG_SECONDS; alive && now() < patience;) {
+		usleep(STEP_US);
+		alive = reap_all(false);
+		watch();
+	}
+	if (alive)
+		hung = true;
+	for (unsigned int i = 0; i < control->workers; i++)
+		if (control->slot[i].pid) {
+			kill(control->slot[i].pid, SIGKILL);
+			bury(i);
+		}
+}
