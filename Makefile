@@ -17,6 +17,6 @@ demo: tools ; @scripts/demo ## shared leaf tables beside ordinary ones, and Post
 test: deps ; @scripts/test ## everything that must hold: style, series, builds, KUnit, in-guest and tool tests
 bench: tools ; @scripts/bench ## the slow measurements: unused hooks, selftests of the base tree, linked mappings
 bisect: tree ; @scripts/bisect ## build every patch of the series alone
-debug-test: tree ; @scripts/test --debug ## the in-guest tests on the debug and the kcsan kernels
+debug-test: tree ; @scripts/test --debug ## the in-guest tests on the debug and the kcsan kernels, ten minutes of stress
 mutants: tools ; @scripts/mutants ## show that the tests fail on every planted defect
 publish: ; @scripts/publish ## publish what was measured: Documentation/results and the README's table
