@@ -84,6 +84,10 @@ struct offer {
 	size_t first, pages; /* of the file */
 };
 
+struct word {
+	_Atomic uint64_t last, next;
+};
+
 struct slot {
 	_Atomic pid_t pid, child;
 	_Atomic unsigned int critical; /* not to be killed now */
@@ -92,14 +96,11 @@ struct slot {
 	_Atomic uint64_t accesses, signals;
 	unsigned int incarnation;
 	struct offer offer;
+	struct word own; /* what its own file may contain: from last to next */
 	uint64_t next_note;
 	char notes[HISTORY][HISTORY_TEXT];
 	uint32_t ended[MAX_OPERATIONS][MAX_ERRNO];
 	double took[MAX_OPERATIONS]; /* seconds */
-};
-
-struct word {
-	_Atomic uint64_t last, next;
 };
 
 enum kind {
@@ -288,8 +289,11 @@ struct operation {
 
 extern const struct operation operations_access[], operations_map[],
 	operations_remap[], operations_protect[], operations_advise[],
-	operations_file[], operations_direct[], operations_process[],
-	operations_peer[], operations_system[];
+	operations_unit[], operations_file[], operations_direct[],
+	operations_process[], operations_peer[], operations_system[];
+
+/* operations-unit.c */
+void own_files_remove(void);
 
 /* worker.c */
 extern struct operation operation[MAX_OPERATIONS];

@@ -236,6 +236,7 @@ int verdict(const struct baseline *before, double seconds)
 		tell(units_are_gone(before),
 		     "no unit, link, table or view is left");
 	}
+	own_files_remove();
 	files_destroy();
 	control_detach();
 	tell(memory_is_back(before), "the memory is back");

@@ -12,10 +12,10 @@ unsigned int operation_count;
 void operations_collect(void)
 {
 	static const struct operation *const subjects[] = {
-		operations_map,	    operations_access,	operations_remap,
-		operations_protect, operations_advise,	operations_file,
-		operations_direct,  operations_process, operations_peer,
-		operations_system,
+		operations_map,	    operations_access, operations_remap,
+		operations_protect, operations_advise, operations_file,
+		operations_unit,    operations_direct, operations_process,
+		operations_peer,    operations_system,
 	};
 
 	for (unsigned int i = 0; i < sizeof(subjects) / sizeof(*subjects); i++)
