@@ -33,22 +33,49 @@ static void start(unsigned int number, unsigned int incarnation)
 	since[number] = now();
 }
 
-/* what a process that has ended and is not reaped yet held */
+static bool has_ended(unsigned int number)
+{
+	pid_t pid = control->slot[number].pid;
+	siginfo_t info = { 0 };
+
+	return !pid ||
+	       (!waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) &&
+		info.si_pid);
+}
+
+/* what an ended process held, and its child, which is this one's by now */
+static void release(unsigned int number)
+{
+	struct slot *slot = &control->slot[number];
+
+	control->holds[number] = (struct hold){ 0 };
+	if (slot->child) {
+		kill(slot->child, SIGKILL);
+		waitpid(slot->child, NULL, 0);
+		slot->child = 0;
+	}
+	control->holds[MAX_WORKERS + number] = (struct hold){ 0 };
+}
+
+/*
+ * A worker that has ended. Nobody gets its id as long as it is not reaped, so first
+ * those who visit it leave. They may wait for others that have ended.
+ */
 static void bury(unsigned int number)
 {
 	struct slot *slot = &control->slot[number];
-	pid_t child = slot->child;
+	bool visited;
 
-	offer_withdraw(slot, number);
+	slot->offer.valid = 0;
+	do {
+		visited = false;
+		for (unsigned int i = 0; i < control->workers; i++) {
+			if (i == number || has_ended(i))
+				release(i);
+			visited |= control->holds[i].visited == (int)number + 1;
+		}
+	} while (visited && !usleep(200));
 	waitpid(slot->pid, NULL, 0);
-	if (child) {
-		/* its parent is gone, so it is this one's */
-		kill(child, SIGKILL);
-		waitpid(child, NULL, 0);
-	}
-	control->holds[number] = (struct hold){ 0 };
-	control->holds[MAX_WORKERS + number] = (struct hold){ 0 };
-	slot->child = 0;
 	slot->pid = 0;
 	slot->critical = 0;
 	slot->doomed = false;
@@ -136,6 +163,30 @@ static void show_file(pid_t pid, const char *name)
 		fclose(file);
 }
 
+/* who holds what, and where it is in the kernel */
+static void show_all(void)
+{
+	for (unsigned int i = 0; i < control->files; i++)
+		printf("#  file %u, %s: written by %d\n", i,
+		       control->file[i].name, control->file[i].writer - 1);
+	for (unsigned int i = 0; i < control->workers; i++) {
+		struct slot *slot = &control->slot[i];
+		struct hold *child = &control->holds[MAX_WORKERS + i];
+
+		if (!slot->pid)
+			continue;
+		printf("#  worker %u reads file %d, visits %d, has done %lu operations, last %s\n",
+		       i, control->holds[i].file - 1,
+		       control->holds[i].visited - 1, slot->operations,
+		       slot->notes[(slot->next_note - 1) % HISTORY]);
+		show_file(slot->pid, "stack");
+		if (!slot->child)
+			continue;
+		printf("#  its child reads file %d\n", child->file - 1);
+		show_file(slot->child, "stack");
+	}
+}
+
 static void watch(void)
 {
 	for (unsigned int i = 0; i < control->workers; i++) {
@@ -148,17 +199,31 @@ static void watch(void)
 			printf("# FAIL progress: worker %u pid %d does nothing for %u s\n",
 			       i, slot->pid, HANG_SECONDS);
 			print_history(i);
-			for (unsigned int j = 0; j < control->workers; j++) {
-				if (!control->slot[j].pid)
-					continue;
-				printf("#  worker %u, file %d\n", j,
-				       control->holds[j].file - 1);
-				show_file(control->slot[j].pid, "stack");
-			}
+			show_all();
 			hung = true;
 			control->stop = true;
 		}
 	}
+}
+
+/* whoever has not ended by itself */
+static void end_all(void)
+{
+	double patience = now() + 60;
+
+	for (unsigned int i = 0; i < control->workers; i++)
+		if (control->slot[i].pid) {
+			control->slot[i].doomed = true;
+			kill(control->slot[i].pid, SIGKILL);
+		}
+	while (reap_all(false))
+		if (now() > patience) {
+			printf("# FAIL progress: a worker cannot be killed\n");
+			show_all();
+			exit(1);
+		} else {
+			usleep(STEP_US);
+		}
 }
 
 void supervise(void)
@@ -189,9 +254,5 @@ void supervise(void)
 	}
 	if (alive)
 		hung = true;
-	for (unsigned int i = 0; i < control->workers; i++)
-		if (control->slot[i].pid) {
-			kill(control->slot[i].pid, SIGKILL);
-			bury(i);
-		}
+	end_all();
 }
