@@ -238,6 +238,8 @@ static int register_uffd(void)
 static int close_uffd(void)
 {
 	if (me.uffd < 0)
+		register_uffd();
+	if (me.uffd < 0)
 		return NOTHING;
 	note("uffd_close");
 	close(me.uffd);

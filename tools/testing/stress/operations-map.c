@@ -246,10 +246,19 @@ static int map_over(void)
 	return code;
 }
 
+static struct mapping *with_hole(void)
+{
+	for (unsigned int i = 0; i < MAPPINGS; i++)
+		if (me.mapping[i].base &&
+		    any_is(&me.mapping[i], 0, me.mapping[i].pages, STATE_GONE))
+			return &me.mapping[i];
+	return NULL;
+}
+
 /* fill a hole */
 static int refill(void)
 {
-	struct mapping *m = any_mapping();
+	struct mapping *m = with_hole();
 	int prot = any_prot(), flags = way_flags(), code;
 	size_t at = 0, count = 0;
 	uint8_t was;
@@ -257,10 +266,8 @@ static int refill(void)
 
 	if (!m)
 		return NOTHING;
-	while (at < m->pages && !(m->state[at] & STATE_GONE))
+	while (!(m->state[at] & STATE_GONE))
 		at++;
-	if (at == m->pages)
-		return NOTHING;
 	was = m->state[at];
 	while (at + count < m->pages && m->state[at + count] == was)
 		count++;

@@ -129,8 +129,9 @@ static int fork_and_go_on(void)
 
 static int end_child(void)
 {
-	if (!me.child)
+	if (!me.child && fork_and_go_on())
 		return NOTHING;
+	usleep(random_below(20000));
 	note("end_child");
 	child_end();
 	return 0;

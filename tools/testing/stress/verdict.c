@@ -10,8 +10,8 @@
 #define SOON_MS 30000
 /* pages that others on this machine may have in memory files */
 #define SHMEM_SLACK_KB 512
-/* so many seconds of 32 processes suffice for each operation to be done */
-#define LONG_SECONDS 20
+/* in so many seconds each operation is done, in fewer most are */
+#define LONG_SECONDS 200
 
 static unsigned int tests;
 static bool all_good = true;
@@ -223,8 +223,8 @@ int verdict(const struct baseline *before, double seconds)
 	tell(!control->failures[PROCESSES] && !unsaid,
 	     "no process ended but as it was told to");
 	tell(!hung, "no process stood still");
-	tell(!missing || !enough, "every operation was done%s",
-	     enough ? "" : " # SKIP the run is too short");
+	tell(enough ? !missing : missing <= operation_count / 5,
+	     "%s operation was done", enough ? "every" : "nearly every");
 	if (scome)
 		tell(most_links && most_tables && (most_views || !enough),
 		     "files were linked");
