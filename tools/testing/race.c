@@ -1059,17 +1059,6 @@ FAIL(small_link_below_a_parent, "SCM-2,SCM-6", .prepare = map_below_a_parent,
      .call = path_small_access, .right = accessed_below_a_parent,
      .finish = unmap_gib)
 
-/* the small mapping is the first; no table above the GiB is there yet */
-static void map_before_a_parent(struct attempt *attempt)
-{
-	map_stamped(attempt);
-	attempt->other = map_gib(attempt->side, GIB, RW, attempt->fd, 0);
-}
-
-FAIL(parent_fault, "SCM-2,SCM-6", .prepare = map_before_a_parent,
-     .call = path_other_access, .right = accessed_below_a_parent,
-     .finish = unmap_gib)
-
 static void map_below_and_touch(struct attempt *attempt)
 {
 	map_below_a_parent(attempt);
@@ -1097,19 +1086,6 @@ static bool parent_has_border(struct attempt *attempt)
 FAIL(parent_border, "SCM-6,SCM-15", .prepare = map_below_and_touch,
      .call = path_parent_border, .right = parent_has_border,
      .finish = unmap_gib)
-
-static int64_t path_advise_huge(struct attempt *attempt)
-{
-	return err(madvise(attempt->map, SMALL, MADV_HUGEPAGE));
-}
-
-static bool advised(struct attempt *attempt)
-{
-	return as_stamped(attempt, "??");
-}
-
-FAIL(advise_huge, "SCM-6", .prepare = map_stamped, .call = path_advise_huge,
-     .right = advised)
 
 static int64_t path_populate(struct attempt *attempt)
 {
