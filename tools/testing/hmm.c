@@ -242,7 +242,7 @@ SCENARIO(huge, "SCM-20,SCM-6,SCM-15")
 	linked_ranges(s, "links", map, GIB, RANGES);
 }
 
-/* a device gets no file's page for itself; asking for it takes huge entries apart */
+/* a device gets no file's page for itself, and takes no unit's huge entry apart */
 SCENARIO(exclusive, "SCM-20,SCM-6")
 {
 	int fd = file_in(mounted("huge=always"), 0, GIB);
