@@ -971,12 +971,17 @@ static int64_t path_prctl_mmap(struct attempt *attempt)
 	return mmap_side(attempt, MAP_SHARED);
 }
 
-/* who has not insisted gets an ordinary mapping instead */
+/*
+ * Who has not insisted gets an ordinary mapping instead, always where that
+ * is of huge pages and no parent can be linked.
+ */
 static bool mapped_somehow(struct attempt *attempt)
 {
 	if (attempt->result < 0)
 		return !attempt->map;
-	return as_stamped(attempt, attempt->failed ? "??" : "11");
+	if (attempt->failed)
+		return as_stamped(attempt, "??");
+	return as_stamped(attempt, files_huge() ? "00" : "11");
 }
 
 FAIL(prctl_mmap, "SCM-2", .prepare = prepare_prctl, .call = path_prctl_mmap,
