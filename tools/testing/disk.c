@@ -100,6 +100,29 @@ ON_DISKS(file_sees_writes, "SCM-2")
 	relinks(s, "links", map, ALL);
 }
 
+/* reading on behalf of nobody's access ends where the file does */
+ON_DISKS(populate_past_end, "SCM-6")
+{
+	int fd = stamped_on(directory, SIZE - 3 * MIB);
+	unsigned char resident[SIZE / PAGE];
+	unsigned int pages = 0;
+	char *map;
+
+	NEED(!ftruncate(fd, SIZE - 3 * MIB + 1) && !fsync(fd));
+	NEED(!posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
+	map = map_side_flags(s, SIZE, PROT_READ, MAP_POPULATE, fd, 0);
+	NEED(!mincore(map, SIZE, resident));
+	for (size_t i = 0; i < SIZE / PAGE; i++)
+		pages += resident[i] & 1;
+	must(s, "resident", pages, (SIZE - 3 * MIB) / PAGE + 1);
+	must(s, "behind", try_read(map + SIZE - 2 * MIB), BUS_PAST_END);
+	must(s, "populate",
+	     err(madvise(map + SIZE - 2 * MIB, MIB, MADV_POPULATE_READ)),
+	     -EFAULT);
+	must(s, "sum", sum_all(map, SIZE - 3 * MIB),
+	     stamp_sum(0, SIZE - 3 * MIB));
+}
+
 /* every write after a write-back must be noticed again, whoever makes it */
 ON_DISKS(write_back, "SCM-2,SCM-5")
 {
