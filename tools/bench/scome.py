@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Linked mappings beside ordinary ones: what bench-scome is asked, and its samples as metrics."""
+"""Linked mappings beside ordinary ones: what is measured in guests, and samples as metrics."""
 
+import collections
 import statistics
 
 import results
@@ -17,11 +18,37 @@ NUMBERS = {
     "gib": (1, 1, "size of the memory file in GiB"),
     "file_mib": (64, 8, "size of the file on a disk in MiB"),
     "rounds": (5, 1, "rounds of each side"),
+    "connections": (500, 20, "connections of PostgreSQL"),
+    "scale": (100, 5, "size of PostgreSQL's database in 15 MiB"),
 }
+
+# What is measured in a guest of its own: a program of tools/bench, its arguments, its options
+# to scripts/vm. "disk": the database is its disk.
+Measurement = collections.namedtuple("Measurement", "program words options disk")
+
+# The 500 backends, the buffers and the kernel need 1.9 GiB without page tables.
+TIGHT_MEMORY, TIGHT_IOPS = "2560M", 1000
+
+
+def counted(words):
+    """By bench-scome; with --instructions in a guest that counts."""
+    options = ["--icount"] if "--instructions" in words else []
+    return Measurement("scome-guest", [str(word) for word in words], options, False)
+
+
+def postgres_measurements(numbers):
+    few = ["--rounds", min(numbers["rounds"], 3), "--connections", numbers["connections"]]
+    asked = {
+        "postgres": (few + ["--buffers", "2GB", "--connect", 3, "--tables"], ["--mem", "10G"]),
+        "postgres-tight": (few + ["--buffers", "512MB", "--warm", 200],
+                           ["--mem", TIGHT_MEMORY, "--disk-iops", str(TIGHT_IOPS)]),
+    }
+    return {name: Measurement("postgres.py", [str(word) for word in words], options, True)
+            for name, (words, options) in asked.items()}
 
 
 def measurements(numbers):
-    """{name: arguments of bench-scome}, a guest each; with --instructions one that counts."""
+    """{name: a Measurement}."""
     size = ["--size", numbers["gib"] * GIB >> 20]
     rounds, few = (["--rounds", number] for number in
                    (numbers["rounds"], min(numbers["rounds"], 3)))
@@ -42,11 +69,12 @@ def measurements(numbers):
         "fork": ["fork", "--loops", 10] + size + rounds,
         "mprotect": ["mprotect"] + mappers + size + rounds,
     }
-    return {name: [str(word) for word in words] for name, words in asked.items()}
+    return {**{name: counted(words) for name, words in asked.items()},
+            **postgres_measurements(numbers)}
 
 
 class Samples:
-    """{name: the lines that bench-scome has printed for it}."""
+    """{name: the lines that its program has printed}."""
 
     def __init__(self, lines):
         self.lines = lines
@@ -65,9 +93,9 @@ class Samples:
         return next((line["reason"] for line in self.lines[name] if "reason" in line), None)
 
 
-def metric(name, unit, values, baselines, against, how, **more):
+def metric(name, unit, values, baselines, against, how, better="lower", **more):
     """A metric; against says what the baseline is."""
-    entry = results.pair(name, unit, values, baselines, how=how)
+    entry = results.pair(name, unit, values, baselines, better, how)
     entry["against"] = against
     entry.update(more)
     return entry
@@ -88,6 +116,11 @@ def times_less(entry, factor):
 def at_most(entry, factor):
     return judge(entry, f"at most {factor} times as much",
                  entry["ratio"] is not None and entry["ratio"] <= factor)
+
+
+def at_least(entry, factor):
+    return judge(entry, f"at least {factor} times as much",
+                 entry["ratio"] is not None and entry["ratio"] >= factor)
 
 
 def hugetlb(entry, samples, name, field):
@@ -186,8 +219,42 @@ def mprotect_metric(name, unit, samples, source, side, numbers):
         f"{numbers['gib']} GiB read-only, in sum; {SIDES[side]}"), 100)
 
 
+def postgres_metrics(samples, numbers):
+    many = numbers["connections"]
+    reads = f"pgbench -S on {numbers['scale'] * 100000} rows, {many} connections"
+    tight = (f"shared buffers of 512 MiB, {TIGHT_MEMORY} of memory, a disk of {TIGHT_IOPS} "
+             "requests a second")
+
+    def of(source, field, side):
+        return samples.values(source, field, side=side)
+
+    def pair(name, unit, source, field, how, **more):
+        entry = metric(name, unit, of(source, field, "linked"), of(source, field, "ordinary"),
+                       "ordinary shared buffers", how, **more)
+        for title, side in (("", "linked"), ("baseline_", "ordinary")):
+            for beside in samples.of(source)[0]:
+                if beside not in ("side", "round"):
+                    entry.setdefault("samples", {})[title + beside] = statistics.median(
+                        of(source, beside, side))
+        return entry
+
+    return [
+        at_least(pair("pg_tps_connect", "1/s", "postgres", "connect_tps",
+                      f"{reads}, each made for one transaction; shared buffers of 2 GiB",
+                      better="higher"), 1.15),
+        at_least(pair("pg_tps_tight", "1/s", "postgres-tight", "tps", f"{reads}; {tight}",
+                      better="higher"), 1.15),
+        at_least(pair("pg_tps_steady", "1/s", "postgres", "tps",
+                      f"{reads}; shared buffers of 2 GiB, 10 GiB of memory",
+                      better="higher"), 0.98),
+        times_less(pair("pg_shared_pagetable_bytes", "bytes", "postgres",
+                        "shared_pagetable_bytes", "PageTables of the shared buffers in smaps, "
+                        "all backends, and the unit's own tables, at the end of the steady run"),
+                   50)]
+
+
 def metrics(samples, numbers):
-    """All metrics, from what bench-scome has printed in all guests."""
+    """All metrics, from what has been printed in all guests."""
     many, mappers = numbers["shootdown_processes"], numbers["mappers"]
     found = table_metrics(samples, numbers) + fault_metrics(samples, numbers)
     for unit, tail, source in (("ns", "_ns", "fork"), ("instructions", "_insns", "fork-count")):
@@ -204,4 +271,4 @@ def metrics(samples, numbers):
         found += [mprotect_metric(f"mprotect_{mappers}{kind}{tail}", unit, samples, source,
                                   side, numbers)
                   for kind, side in (("", "parent"), ("_pmd", "pmd"))]
-    return found
+    return found + postgres_metrics(samples, numbers)

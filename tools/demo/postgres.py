@@ -9,24 +9,22 @@ under scome-run; 100 connections read from each in turn. Writes the samples as J
 
 import argparse
 import concurrent.futures
-import glob
 import itertools
 import json
 import os
 import pathlib
-import re
 import signal
 import subprocess
 import sys
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "postgres"))
+import server  # noqa: E402
+
 CONNECTIONS = 100
 PAIRS = 5
 TPS_TRANSACTIONS = 25  # of each connection, as the next
 WATCH_TRANSACTIONS = 60
-MIN_BYTES = "16M"
-SCOME = pathlib.Path("/sys/kernel/mm/scome")
-RUN = pathlib.Path("/run/postgres")
 PINNED = pathlib.Path("/sys/fs/bpf/mmscope")
 
 
@@ -34,147 +32,26 @@ def say(text):
     print(f"postgres: {text}", file=sys.stderr, flush=True)
 
 
-def binaries():
-    """The directory of the newest server that is installed."""
-    found = glob.glob("/usr/lib/postgresql/*/bin/postgres")
-    if not found:
-        sys.exit("postgres: no server below /usr/lib/postgresql; install the package postgresql")
-    newest = max(found, key=lambda path: int(path.split("/")[4]))
-    return os.path.dirname(newest)
+def tps(side):
+    # a number of transactions: time would begin before the last connection is there
+    return side.tps("-M", "prepared", "-t", str(TPS_TRANSACTIONS))
 
 
-def as_postgres(command, launcher=(), **extra):
-    # the launcher may lie where only root can look, below /root for instance
-    return subprocess.run([*launcher, "runuser", "-u", "postgres", "--", *command], check=True,
-                          **extra)
-
-
-def scome_tables():
-    try:
-        return int((SCOME / "tables").read_text())
-    except FileNotFoundError:
-        return 0
-
-
-def page_tables():
-    """All page tables of the guest, in bytes."""
-    text = pathlib.Path("/proc/meminfo").read_text()
-    return int(re.search(r"^PageTables:\s+(\d+) kB", text, re.M).group(1)) * 1024
-
-
-SHARED = re.compile(rb"^([0-9a-f]+)-([0-9a-f]+) ..[-x]s .*\n", re.M)
-FIELD = re.compile(rb"^(\w+): +(\d+) kB$", re.M)
-FLAGS = re.compile(rb"^VmFlags: (.*)$", re.M)
-
-
-def shared_buffers(pid):
-    """The smaps fields of the largest shared mapping of a process, in kB."""
-    text = pathlib.Path(f"/proc/{pid}/smaps").read_bytes()
-    largest = max(SHARED.finditer(text),
-                  key=lambda line: int(line[2], 16) - int(line[1], 16))
-    flags = FLAGS.search(text, largest.end())
-    fields = {name.decode(): int(value)
-              for name, value in FIELD.findall(text, largest.end(), flags.start())}
-    fields["VmFlags"] = flags[1].decode().split()
-    return fields
-
-
-class Server:
-    """One server on its own copy of the database."""
-
-    def __init__(self, bindir, tools, linked):
-        self.bindir = bindir
-        self.linked = linked
-        self.name = "linked" if linked else "ordinary"
-        self.port = 5433 if linked else 5432
-        self.launcher = [f"{tools}/scome-run", "--min-bytes", MIN_BYTES, "--"] if linked else []
-        self.data = RUN / self.name
-        self.tables_before = 0
-
-    def start(self):
-        self.tables_before = scome_tables()
-        settings = " ".join((
-            f"-p {self.port} -k {RUN}",
-            "-c listen_addresses= -c shared_buffers=512MB",
-            f"-c max_connections={CONNECTIONS + 10} -c fsync=off -c autovacuum=off",
-            "-c logging_collector=off",
-        ))
-        as_postgres([f"{self.bindir}/pg_ctl", "-D", self.data, "-w", "-s", "-l",
-                     self.data / "log", "-o", settings, "start"], self.launcher)
-        self.query("select pg_prewarm('pgbench_accounts'), pg_prewarm('pgbench_accounts_pkey')")
-
-    def stop(self):
-        as_postgres([f"{self.bindir}/pg_ctl", "-D", self.data, "-w", "-s", "-m", "fast", "stop"])
-
-    def query(self, text):
-        result = as_postgres([f"{self.bindir}/psql", "-h", RUN, "-p", str(self.port),
-                              "-qAt", "-c", text, "postgres"], stdout=subprocess.PIPE, text=True)
-        return result.stdout.strip()
-
-    def postmaster(self):
-        return int((self.data / "postmaster.pid").read_text().split()[0])
-
-    def pgbench(self, *length):
-        # select-only, vacuum left out, planned once per connection
-        return subprocess.Popen(
-            [f"{self.bindir}/pgbench", "-h", RUN, "-p", str(self.port), "-U",
-             "postgres", "-S", "-n", "-M", "prepared", "-c", str(CONNECTIONS), "-j", "2", *length,
-             "postgres"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-    def tps(self):
-        # a number of transactions: time would begin before the last connection is there
-        bench = self.pgbench("-t", str(TPS_TRANSACTIONS))
-        output, errors = bench.communicate(timeout=300)
-        found = re.search(r"^tps = ([0-9.]+)", output, re.M)
-        if bench.returncode or not found:
-            sys.exit(f"postgres: pgbench on the {self.name} server: {errors or output}")
-        return float(found.group(1))
-
-    def backends(self):
-        """Client backends: the children of the postmaster that serve pgbench."""
-        pids = self.query("select string_agg(pid::text, ' ') from pg_stat_activity "
-                          "where application_name = 'pgbench'")
-        return [int(pid) for pid in pids.split()]
-
-    def tables(self, scope=None):
-        """Page tables while every connection is up and has read for a while."""
-        # it begins to report when every connection is made, each second what was done in it
-        bench = self.pgbench("-T", "3600", "-P", "1")
-        done = 0
+def tables(side, scope=None):
+    """Page tables while every connection is up and has read for a while."""
+    # it begins to report when every connection is made, each second what was done in it
+    with side.pgbench("-M", "prepared", "-T", "3600", "-P", "1") as bench:
         try:
+            done = 0
             while done < WATCH_TRANSACTIONS * CONNECTIONS:
-                line = bench.stderr.readline()
-                found = re.match(r"progress: [0-9.]+ s, ([0-9.]+) tps", line)
-                if not found:
-                    sys.exit(f"postgres: pgbench on the {self.name} server: {line.strip()}")
-                done += float(found[1])
+                done += side.progress(bench)[1]
             if scope:
                 scope.show()
             # the clients stand still, the backends wait with all they have touched
             bench.send_signal(signal.SIGSTOP)
-            pids = self.backends()
-            total = page_tables()
-            maps = [shared_buffers(pid) for pid in pids]
+            return side.tables()
         finally:
             bench.kill()
-            bench.communicate()
-        if len(pids) != CONNECTIONS:
-            sys.exit(f"postgres: {len(pids)} connections of {CONNECTIONS} on the {self.name} "
-                     "server")
-        sample = {
-            "backends": len(pids),
-            "pagetable_bytes": total,
-            "buffers_kb": max(fields["Size"] for fields in maps),
-            "rss_kb": sorted(fields["Rss"] for fields in maps)[len(maps) // 2],
-            "unit_tables": scome_tables() - self.tables_before if self.linked else 0,
-            "linked_backends": sum("sp" in fields["VmFlags"] for fields in maps),
-            "linked_kb": sum(fields.get("SharedPT", 0) for fields in maps),
-            "shared_pagetable_bytes": None,
-        }
-        if all("PageTables" in fields for fields in maps):
-            own = sum(fields["PageTables"] for fields in maps) * 1024
-            sample["shared_pagetable_bytes"] = own + sample["unit_tables"] * 4096
-        return sample
 
 
 class Scope:
@@ -236,29 +113,27 @@ def main():
     parser.add_argument("--pairs", type=int, default=PAIRS, help="runs of each kind (%(default)s)")
     options = parser.parse_args()
 
-    feature = SCOME.is_dir()
-    bindir = binaries()
-    sides = [Server(bindir, options.tools, False)]
-    if feature:
-        sides.append(Server(bindir, options.tools, True))
+    feature = server.SCOME.is_dir()
+    sides = [server.Server(options.tools, server.SOCKETS / name, linked, CONNECTIONS, "512MB")
+             for name, linked in (("ordinary", False), ("linked", True))[:1 + feature]]
 
-    result = {"server": os.path.basename(os.path.dirname(bindir)), "feature": feature,
+    result = {"server": os.path.basename(os.path.dirname(sides[0].bindir)), "feature": feature,
               "tables": {}, "tps": {side.name: [] for side in sides}}
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        list(pool.map(Server.start, sides))
+        list(pool.map(server.Server.start, sides))
     # The page tables are those of the whole guest, on either side those of an idle server
     # beside the asked one among them.
     for side in sides:
         say(f"page tables of {CONNECTIONS} connections, {side.name} buffers")
         scope = Scope(options.tools) if side is sides[-1] else None
-        result["tables"][side.name] = side.tables(scope)
+        result["tables"][side.name] = tables(side, scope)
     for pair in range(options.pairs):
         for side in sides if pair % 2 == 0 else sides[::-1]:
-            result["tps"][side.name].append(side.tps())
+            result["tps"][side.name].append(tps(side))
             say(f"pair {pair + 1} of {options.pairs}, {side.name}: "
                 f"{result['tps'][side.name][-1]:.0f} transactions/s")
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        list(pool.map(Server.stop, sides))
+        list(pool.map(server.Server.stop, sides))
     pathlib.Path(options.output).write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -163,9 +163,23 @@ static void show_file(pid_t pid, const char *name)
 		fclose(file);
 }
 
+static void show_process(pid_t pid)
+{
+	/* one that runs has no stack to show, but a state and a time */
+	show_file(pid, "stat");
+	show_file(pid, "stack");
+}
+
 /* who holds what, and where it is in the kernel */
 static void show_all(void)
 {
+	int fd = open("/proc/sysrq-trigger", O_WRONLY | O_CLOEXEC);
+
+	/* what the processors do goes to the kernel log */
+	if (fd < 0 || write(fd, "l", 1) != 1)
+		printf("#  no backtraces: errno %d\n", errno);
+	if (fd >= 0)
+		close(fd);
 	for (unsigned int i = 0; i < control->files; i++)
 		printf("#  file %u, %s: written by %d\n", i,
 		       control->file[i].name, control->file[i].writer - 1);
@@ -179,11 +193,11 @@ static void show_all(void)
 		       i, control->holds[i].file - 1,
 		       control->holds[i].visited - 1, slot->operations,
 		       slot->notes[(slot->next_note - 1) % HISTORY]);
-		show_file(slot->pid, "stack");
+		show_process(slot->pid);
 		if (!slot->child)
 			continue;
 		printf("#  its child reads file %d\n", child->file - 1);
-		show_file(slot->child, "stack");
+		show_process(slot->child);
 	}
 }
 
