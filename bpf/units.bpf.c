@@ -13,6 +13,8 @@
 /* The unit of a shootdown that concerned several. */
 #define NO_UNIT (~0ULL)
 
+#define TABLE_BYTES (1UL << 21)
+
 char LICENSE[] SEC("license") = "GPL";
 
 const volatile bool filter_on;
@@ -69,6 +71,18 @@ static __always_inline struct unit_counts *counts_of(__u64 unit,
 			(n)->field += (value); \
 	} while (0)
 
+static __always_inline void count_cause(__u64 *by_cause, int cause)
+{
+	__u64 slot = (__u32)cause;
+
+	if (slot >= UNIT_CAUSES)
+		slot = UNIT_CAUSES - 1;
+	/* For the verifier, which must see the bound on the very register. */
+	barrier_var(slot);
+	slot &= UNIT_CAUSES - 1;
+	by_cause[slot]++;
+}
+
 SEC("tp_btf/scome_unit_create")
 int BPF_PROG(scome_unit_create, u64 unit)
 {
@@ -83,7 +97,7 @@ int BPF_PROG(scome_unit_create, u64 unit)
 }
 
 SEC("tp_btf/scome_unit_retire")
-int BPF_PROG(scome_unit_retire, u64 unit)
+int BPF_PROG(scome_unit_retire, u64 unit, unsigned long tables, int cause)
 {
 	struct unit_totals *t = sums();
 	struct unit_counts *n;
@@ -92,11 +106,12 @@ int BPF_PROG(scome_unit_retire, u64 unit)
 		return 0;
 	n = counts_of(unit, t);
 	COUNT(t, n, retired, 1);
+	count_cause(t->retired_by_cause, cause);
 	return 0;
 }
 
 SEC("tp_btf/scome_link")
-int BPF_PROG(scome_link, u64 unit)
+int BPF_PROG(scome_link, u64 unit, unsigned long addr, unsigned long bytes)
 {
 	struct unit_totals *t = sums();
 	struct unit_counts *n;
@@ -105,6 +120,7 @@ int BPF_PROG(scome_link, u64 unit)
 		return 0;
 	n = counts_of(unit, t);
 	COUNT(t, n, links, 1);
+	COUNT(t, n, parents, bytes > TABLE_BYTES);
 	return 0;
 }
 
@@ -127,18 +143,12 @@ int BPF_PROG(scome_leave, u64 unit, unsigned long start, unsigned long end,
 {
 	struct unit_totals *t = sums();
 	struct unit_counts *n;
-	__u64 slot = (__u32)cause;
 
 	if (!t || !passes(unit))
 		return 0;
 	n = counts_of(unit, t);
 	COUNT(t, n, leaves, 1);
-	if (slot >= UNIT_CAUSES)
-		slot = UNIT_CAUSES - 1;
-	/* For the verifier, which must see the bound on the very register. */
-	barrier_var(slot);
-	slot &= UNIT_CAUSES - 1;
-	t->leaves_by_cause[slot]++;
+	count_cause(t->leaves_by_cause, cause);
 	return 0;
 }
 

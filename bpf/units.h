@@ -7,8 +7,8 @@
 #define MMSCOPE_UNITS_H
 
 /*
- * The numbers of enum scome_cause that are told apart; the last one takes the rest.
- * A power of two.
+ * The numbers of enum scome_cause, and of enum scome_retire_cause, that are told
+ * apart; the last one takes the rest. A power of two.
  */
 #define UNIT_CAUSES 16
 
@@ -16,8 +16,9 @@
  * struct unit_counts - events of one unit, or of all
  * @created: units created
  * @retired: units given back
- * @links: leaf tables that became visible in a process
- * @unlinks: leaf tables taken out of a process
+ * @links: entries through which tables became visible in a process
+ * @parents: of these, the ones that show all tables of a GiB
+ * @unlinks: entries taken out of a process
  * @leaves: mappings that became ordinary
  * @faults: faults dealt with in linked ranges, the two below not included
  * @retries: attempts that were given up to be tried again
@@ -31,6 +32,7 @@ struct unit_counts {
 	__u64 created;
 	__u64 retired;
 	__u64 links;
+	__u64 parents;
 	__u64 unlinks;
 	__u64 leaves;
 	__u64 faults;
@@ -46,6 +48,7 @@ struct unit_counts {
  * struct unit_totals - the sums over all units
  * @all: the sums
  * @leaves_by_cause: leaves by enum scome_cause
+ * @retired_by_cause: units given back, by enum scome_retire_cause
  * @batches: shootdowns that concerned more than one unit; they are in @all and
  *	     in no unit
  * @lost: events that are in the sums above but in no unit, because that map
@@ -54,6 +57,7 @@ struct unit_counts {
 struct unit_totals {
 	struct unit_counts all;
 	__u64 leaves_by_cause[UNIT_CAUSES];
+	__u64 retired_by_cause[UNIT_CAUSES];
 	__u64 batches;
 	__u64 lost;
 };

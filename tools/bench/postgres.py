@@ -33,6 +33,9 @@ def counter(path, name):
     return int(re.search(rf"^{name}:?\s+(\d+)", pathlib.Path(path).read_text(), re.M)[1])
 
 
+FAULT_AROUND = pathlib.Path("/sys/kernel/debug/fault_around_bytes")
+
+
 def bytes_read():
     return int(pathlib.Path("/sys/block/vda/stat").read_text().split()[2]) * SECTOR
 
@@ -46,26 +49,38 @@ def connect(side, transactions):
 
 
 def steady(side, warm, seconds, look):
-    """All connections stay and have done warm transactions each before it counts."""
+    """All connections stay and have done warm transactions each before it counts.
+
+    As long as it does not count a fault maps all that there is around it, so that a backend
+    soon has mapped what it is going to read.
+    """
+    usual = FAULT_AROUND.read_text()
     with side.pgbench("-M", "prepared", "-T", "36000", "-P", "1") as bench:
         try:
+            FAULT_AROUND.write_text(str(2 << 20))
             done = 0
             while done < warm * side.connections:
                 begin, tps = side.progress(bench)
                 done += tps
+            FAULT_AROUND.write_text(usual)
             done, now, read = 0, begin, bytes_read()
+            faults = counter("/proc/vmstat", "pgfault")
             while now - begin < seconds:
                 last = now
                 now, tps = side.progress(bench)
                 done += tps * (now - last)
+            faults = counter("/proc/vmstat", "pgfault") - faults
             read = bytes_read() - read
             # the clients stand still, the backends wait with all they have touched
             bench.send_signal(signal.SIGSTOP)
-            found = {"tps": done / (now - begin), "read_bytes": read / done}
+            found = {"tps": done / (now - begin), "read_bytes": read / done,
+                     "faults": faults / done}
             for field in ("PageTables", "Cached", "Shmem", "AnonPages", "MemFree"):
                 found[field.lower() + "_kb"] = counter("/proc/meminfo", field)
             if look:
                 found["shared_pagetable_bytes"] = side.tables()["shared_pagetable_bytes"]
+            else:
+                side.maps(8)
             return found
         finally:
             bench.kill()

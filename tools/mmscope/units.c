@@ -26,7 +26,6 @@
 #include "watch.h"
 
 #define UNIT_LIST "/sys/kernel/debug/scome/units"
-#define CAUSE_PREFIX "SCOME_LEAVE_"
 #define CAUSE_LEN 24
 
 /* Columns before the name of the file. */
@@ -52,12 +51,17 @@ struct shown {
 	bool listed;
 };
 
+/* What the kernel calls the causes of something. */
+struct cause_names {
+	char name[UNIT_CAUSES][CAUSE_LEN];
+};
+
 struct session {
 	struct options opt;
 	struct units_bpf *skel;
 	struct reading then, now;
 	struct shown shown;
-	char causes[UNIT_CAUSES][CAUSE_LEN];
+	struct cause_names leave, retire;
 	bool told; /* that the list is missing */
 };
 
@@ -255,12 +259,13 @@ static void keep(void *session)
 
 static void json_counts(const struct unit_counts *n)
 {
-	printf("\"created\":%llu,\"retired\":%llu,\"linked\":%llu,\"unlinked\":%llu,\"left\":%llu,"
+	printf("\"created\":%llu,\"retired\":%llu,\"linked\":%llu,\"linked_parents\":%llu,"
+	       "\"unlinked\":%llu,\"left\":%llu,"
 	       "\"faults\":%llu,\"retries\":%llu,\"errors\":%llu,\"fault_ns\":%llu,"
 	       "\"shootdowns\":%llu,\"shootdown_cpus\":%llu,\"shootdown_mms\":%llu",
-	       n->created, n->retired, n->links, n->unlinks, n->leaves,
-	       n->faults, n->retries, n->errors, n->fault_ns, n->shootdowns,
-	       n->shootdown_cpus, n->shootdown_mms);
+	       n->created, n->retired, n->links, n->parents, n->unlinks,
+	       n->leaves, n->faults, n->retries, n->errors, n->fault_ns,
+	       n->shootdowns, n->shootdown_cpus, n->shootdown_mms);
 }
 
 static void json_row(const struct unit_row *row)
@@ -276,13 +281,28 @@ static void json_row(const struct unit_row *row)
 	putchar('}');
 }
 
+static void json_causes(const char *key, const struct cause_names *names,
+			const __u64 *by_cause)
+{
+	const char *comma = "";
+	int cause;
+
+	printf(",\"%s\":{", key);
+	for (cause = 0; cause < UNIT_CAUSES; cause++) {
+		if (!by_cause[cause])
+			continue;
+		printf("%s\"%s\":%llu", comma, names->name[cause],
+		       by_cause[cause]);
+		comma = ",";
+	}
+	putchar('}');
+}
+
 static void print_json(const void *session, const struct report *r)
 {
 	const struct session *s = session;
 	const struct shown *shown = &s->shown;
 	size_t i, rows = report_json_rows(r, shown->rows.count);
-	const char *comma = "";
-	int cause;
 
 	report_json_begin(r, shown->totals.lost);
 	if (shown->listed)
@@ -290,16 +310,11 @@ static void print_json(const void *session, const struct report *r)
 		       shown->units, shown->tables, shown->views, shown->links);
 	printf("\"totals\":{");
 	json_counts(&shown->totals.all);
-	printf(",\"shootdown_batches\":%llu,\"left_by_cause\":{",
-	       shown->totals.batches);
-	for (cause = 0; cause < UNIT_CAUSES; cause++) {
-		if (!shown->totals.leaves_by_cause[cause])
-			continue;
-		printf("%s\"%s\":%llu", comma, s->causes[cause],
-		       shown->totals.leaves_by_cause[cause]);
-		comma = ",";
-	}
-	printf("}},\"rows\":[");
+	printf(",\"shootdown_batches\":%llu", shown->totals.batches);
+	json_causes("left_by_cause", &s->leave, shown->totals.leaves_by_cause);
+	json_causes("retired_by_cause", &s->retire,
+		    shown->totals.retired_by_cause);
+	printf("},\"rows\":[");
 	for (i = 0; i < rows; i++) {
 		if (i)
 			putchar(',');
@@ -391,23 +406,21 @@ static void text_rows(const struct session *s, const struct report *r,
 	}
 }
 
-static void text_causes(const struct session *s, const struct report *r)
+static void text_causes(const struct report *r, const char *what,
+			const struct cause_names *names, const __u64 *by_cause)
 {
-	const struct unit_totals *t = &s->shown.totals;
 	char line[256];
-	int cause, used;
+	int cause, start, used;
 
-	if (!t->all.leaves)
-		return;
-	used = snprintf(line, sizeof(line), "left%s:", report_per(r));
+	start = used =
+		snprintf(line, sizeof(line), "%s%s:", what, report_per(r));
 	for (cause = 0; cause < UNIT_CAUSES; cause++)
-		if (t->leaves_by_cause[cause] &&
-		    used < REPORT_WIDTH - CAUSE_LEN - 10)
-			used += snprintf(
-				line + used, sizeof(line) - used, " %s %s",
-				s->causes[cause],
-				report_number(r, t->leaves_by_cause[cause], 8));
-	screen_line(r->screen, false, "%s", line);
+		if (by_cause[cause] && used < REPORT_WIDTH - CAUSE_LEN - 10)
+			used += snprintf(line + used, sizeof(line) - used,
+					 " %s %s", names->name[cause],
+					 report_number(r, by_cause[cause], 8));
+	if (used > start)
+		screen_line(r->screen, false, "%s", line);
 }
 
 static void print_text(const void *session, const struct report *r)
@@ -439,7 +452,11 @@ static void print_text(const void *session, const struct report *r)
 			    "shootdowns that concerned several units: %s%s",
 			    report_number(r, shown->totals.batches, 9), per);
 	report_missed(r);
-	text_causes(s, r);
+	if (n->parents)
+		screen_line(screen, false, "links of a GiB%s %s", per,
+			    report_number(r, n->parents, 6));
+	text_causes(r, "left", &s->leave, shown->totals.leaves_by_cause);
+	text_causes(r, "retired", &s->retire, shown->totals.retired_by_cause);
 	rows = report_rows(r, shown->rows.count, 0);
 	if (shown->rows.count)
 		text_rows(s, r, rows);
@@ -449,7 +466,8 @@ static void print_text(const void *session, const struct report *r)
 /* Loading */
 
 /* The kernel's own words for the causes, from its type data. */
-static void name_causes(struct session *s, const struct btf *btf)
+static void name_causes(struct cause_names *names, const struct btf *btf,
+			const char *enumeration, const char *prefix)
 {
 	const struct btf_type *type;
 	const struct btf_enum *value;
@@ -458,8 +476,8 @@ static void name_causes(struct session *s, const struct btf *btf)
 	char *c;
 
 	for (i = 0; i < UNIT_CAUSES; i++)
-		snprintf(s->causes[i], CAUSE_LEN, "cause_%d", i);
-	id = btf__find_by_name_kind(btf, "scome_cause", BTF_KIND_ENUM);
+		snprintf(names->name[i], CAUSE_LEN, "cause_%d", i);
+	id = btf__find_by_name_kind(btf, enumeration, BTF_KIND_ENUM);
 	if (id < 0)
 		return;
 	type = btf__type_by_id(btf, id);
@@ -467,17 +485,18 @@ static void name_causes(struct session *s, const struct btf *btf)
 	for (i = 0, n = btf_vlen(type); i < n; i++, value++) {
 		name = btf__name_by_offset(btf, value->name_off);
 		if (value->val < 0 || value->val >= UNIT_CAUSES || !name ||
-		    strncmp(name, CAUSE_PREFIX, strlen(CAUSE_PREFIX)))
+		    strncmp(name, prefix, strlen(prefix)))
 			continue;
-		snprintf(s->causes[value->val], CAUSE_LEN, "%s",
-			 name + strlen(CAUSE_PREFIX));
-		for (c = s->causes[value->val]; *c; c++)
+		snprintf(names->name[value->val], CAUSE_LEN, "%s",
+			 name + strlen(prefix));
+		for (c = names->name[value->val]; *c; c++)
 			*c = tolower((unsigned char)*c);
 	}
 }
 
 static int check_kernel(void *session, const struct btf *btf)
 {
+	struct session *s = session;
 	const char *missing = kernel_lacks_scome(btf);
 
 	if (missing)
@@ -485,7 +504,8 @@ static int check_kernel(void *session, const struct btf *btf)
 			EXIT_FEATURE,
 			"kernel %s has no tracepoint %s: it needs CONFIG_SCOME and the patches of the series",
 			kernel_release(), missing);
-	name_causes(session, btf);
+	name_causes(&s->leave, btf, "scome_cause", "SCOME_LEAVE_");
+	name_causes(&s->retire, btf, "scome_retire_cause", "SCOME_RETIRED_");
 	return EXIT_OK;
 }
 

@@ -106,10 +106,14 @@ class Server:
              "postgres", "-S", "-n", "-c", str(self.connections), "-j", "2", *words,
              "postgres"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    def tps(self, *words, limit=300):
+    def tps(self, *words, limit=600):
         """Transactions a second of a run of pgbench that ends by itself."""
         with self.pgbench(*words) as bench:
-            output, errors = bench.communicate(timeout=limit)
+            try:
+                output, errors = bench.communicate(timeout=limit)
+            except subprocess.TimeoutExpired:
+                bench.kill()
+                die(f"pgbench on the {self.name} server takes more than {limit} s")
         found = re.search(r"^tps = ([0-9.]+)", output, re.M)
         if bench.returncode or not found:
             die(f"pgbench on the {self.name} server: {errors or output}")
@@ -129,20 +133,27 @@ class Server:
                           "where application_name = 'pgbench'")
         return [int(pid) for pid in pids.split()]
 
-    def tables(self):
-        """Page tables, as all connections have left them; pgbench stands still."""
+    def maps(self, some=None):
+        """The shared buffers of all backends, or of some; die unless they are as they should."""
         pids = self.backends()
         if len(pids) != self.connections:
             die(f"{len(pids)} connections of {self.connections} on the {self.name} server")
+        maps = [shared_buffers(pid) for pid in pids[:some]]
+        if any(("sp" in fields["VmFlags"]) != self.linked for fields in maps):
+            die(f"the shared buffers of a backend of the {self.name} server are not that")
+        return maps
+
+    def tables(self):
+        """Page tables, as all connections have left them; pgbench stands still."""
         total = page_tables()
-        maps = [shared_buffers(pid) for pid in pids]
+        maps = self.maps()
         sample = {
-            "backends": len(pids),
+            "backends": len(maps),
             "pagetable_bytes": total,
             "buffers_kb": max(fields["Size"] for fields in maps),
             "rss_kb": sorted(fields["Rss"] for fields in maps)[len(maps) // 2],
             "unit_tables": scome_tables() - self.tables_before if self.linked else 0,
-            "linked_backends": sum("sp" in fields["VmFlags"] for fields in maps),
+            "linked_backends": len(maps) if self.linked else 0,
             "linked_kb": sum(fields.get("SharedPT", 0) for fields in maps),
             "shared_pagetable_bytes": None,
         }

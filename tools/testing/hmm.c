@@ -167,11 +167,11 @@ SCENARIO(hears_of_the_mapping, "SCM-20,SCM-15")
 	device_knows(s, &device, "first", at, AT + 1, true);
 	must(s, "write", device_write(&device, at, AT + 1).result, 0);
 	must(s, "protect", err(mprotect(map, SIZE, PROT_READ)), 0);
-	must(s, "denied", device_write(&device, at, 6).result != 0, 1);
+	must(s, "denied", device_write(&device, at, 6).result, -EPERM);
 	must(s, "unchanged", word(at), AT + 1);
 	must(s, "part", err(mprotect(at, PAGE, RW)), 0);
 	must(s, "allowed", device_write(&device, at, 7).result, 0);
-	must(s, "beside", device_write(&device, at + PAGE, 8).result != 0, 1);
+	must(s, "beside", device_write(&device, at + PAGE, 8).result, -EPERM);
 	must(s, "seen", word(at), 7);
 	must(s, "over",
 	     mmap(at, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
@@ -179,7 +179,7 @@ SCENARIO(hears_of_the_mapping, "SCM-20,SCM-15")
 	     1);
 	device_knows(s, &device, "over", at, 0, true);
 	must(s, "unmap", err(munmap(map, SIZE)), 0);
-	must(s, "gone", device_read(&device, at).result != 0, 1);
+	must(s, "gone", device_read(&device, at).result, -EFAULT);
 }
 
 /* others write through the entry that this process reads */
@@ -196,8 +196,8 @@ SCENARIO(read_only, "SCM-20,SCM-15")
 	     HMM_DMIRROR_PROT_WRITE);
 	must(s, "may_there", device_may(&device, two + AT * PAGE),
 	     HMM_DMIRROR_PROT_READ);
-	must(s, "denied", device_write(&device, two + AT * PAGE, 1).result != 0,
-	     1);
+	must(s, "denied", device_write(&device, two + AT * PAGE, 1).result,
+	     -EPERM);
 	must(s, "unchanged", word(map + AT * PAGE), 9);
 	links(s, "links", two, "11");
 }
@@ -212,7 +212,7 @@ SCENARIO(below_a_parent, "SCM-20,SCM-6")
 	must(s, "punch", punch_hole(fd, AT * PAGE, PAGE), 0);
 	device_knows(s, &device, "punched", at, 0, true);
 	must(s, "protect", err(mprotect(map, GIB, PROT_READ)), 0);
-	must(s, "denied", device_write(&device, at, 6).result != 0, 1);
+	must(s, "denied", device_write(&device, at, 6).result, -EPERM);
 	must(s, "may", device_may(&device, map), HMM_DMIRROR_PROT_READ);
 	linked_ranges(s, "links", map, GIB, RANGES);
 }
@@ -230,7 +230,7 @@ SCENARIO(huge, "SCM-20,SCM-6,SCM-15")
 	     HMM_DMIRROR_PROT_WRITE | HMM_DMIRROR_PROT_PMD);
 	must(s, "may_there", device_may(&device, two),
 	     HMM_DMIRROR_PROT_READ | HMM_DMIRROR_PROT_PMD);
-	must(s, "denied", device_write(&device, two, 1).result != 0, 1);
+	must(s, "denied", device_write(&device, two, 1).result, -EPERM);
 	device_knows(s, &device, "known", at, AT + 1, true);
 	/* whoever links less than a GiB takes the huge entry apart */
 	small = map_side(s, RANGE, RW, fd, 0);
@@ -269,7 +269,13 @@ SCENARIO_LINKED(not_migrated, "SCM-20")
 	int fd = stamped_file(SIZE);
 	char *map = map_touched(s, SIZE, RW, fd);
 	struct device device = device_open();
+	char *own = mmap(NULL, RANGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
+	NEED(own != MAP_FAILED);
+	stamp_all(own, 4 * PAGE);
+	must(s, "own_memory",
+	     command(&device, HMM_DMIRROR_MIGRATE_TO_DEV, own, 4).result, 0);
+	must(s, "own_sum", sum_all(own, 4 * PAGE), stamp_sum(0, 4 * PAGE));
 	must(s, "migrate",
 	     command(&device, HMM_DMIRROR_MIGRATE_TO_DEV, map, PAGES).result,
 	     -EINVAL);

@@ -255,6 +255,69 @@ static int write_in_child(void *context)
 	return 0;
 }
 
+/* a program's access and a system call's to where the file may have ended */
+static void both_end(struct side *s, const char *name, char *at)
+{
+	int pipes[2], done = try_write(at, 7);
+	char full[64];
+
+	snprintf(full, sizeof(full), "%s_access", name);
+	must(s, full, !done || done == RAISED(SIGBUS, BUS_ADRERR), 1);
+	NEED(!pipe2(pipes, O_CLOEXEC));
+	done = err(write(pipes[1], at + 1, 1));
+	snprintf(full, sizeof(full), "%s_call", name);
+	must(s, full, done == 1 || done == -EFAULT, 1);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+/* the last page is there as a whole, and so is the huge page that it is part of */
+SCENARIO(last_page, "SCM-6,SCM-2")
+{
+	int fd = huge_file("huge=always", 100);
+	char *map = map_side(s, RANGE, RW, fd, 0);
+
+	must(s, "write", try_write(map + 200, 5), 0);
+	must(s, "read", word(map + 200), 5);
+	must(s, "inside", word(map), 0);
+	both_end(s, "page", map + 400);
+	both_end(s, "behind", map + 5 * PAGE);
+	links(s, "links", map, "1");
+}
+
+/* who links a GiB has mapped it huge across the end */
+SCENARIO(across_the_end, "SCM-6,SCM-2")
+{
+	int fd = huge_file("huge=always", RANGE + PAGE);
+	char *map = map_gib(s, GIB, RW, fd, 0), *small;
+
+	set_word(map + RANGE, 3);
+	must(s, "huge", huge_kb(map), RANGE_KB);
+	small = map_side(s, RANGE, RW, fd, RANGE);
+	both_end(s, "behind", small + 5 * PAGE);
+	must(s, "seen", word(small), 3);
+	links(s, "links", small, "1");
+}
+
+/* a file that is not to have huge pages has got one, from a page to behind its end */
+SCENARIO(collapsed_across_the_end, "SCM-6,SCM-2")
+{
+	int fd = huge_file("huge=never", PAGE);
+	uintptr_t place = ((uintptr_t)free_space(2 * RANGE) + RANGE - 1) &
+			  -RANGE;
+	char *own = mmap((char *)place, RANGE, RW, MAP_SHARED | MAP_FIXED, fd,
+			 0),
+	     *map;
+
+	NEED(own != MAP_FAILED);
+	set_word(own, 8);
+	must(s, "collapse", err(madvise(own, RANGE, MADV_COLLAPSE)), 0);
+	map = map_side(s, RANGE, RW, fd, 0);
+	both_end(s, "behind", map + PAGE);
+	must(s, "seen", word(map), 8);
+	links(s, "links", map, "1");
+}
+
 SCENARIO(fork_child, "SCM-6,SCM-2")
 {
 	struct warm warm = warm_file(s);
@@ -273,6 +336,7 @@ SCENARIO(reclaimed, "SCM-6,SCM-2")
 
 	snprintf(path, sizeof(path), "%s/memory.reclaim", cgroup);
 	write_text(path, "64M");
+	must(s, "less", smaps_kb(warm.map, "Rss") < WARM * RANGE_KB, 1);
 	unchanged(s, "sum", warm.map);
 	linked_ranges(s, "links", warm.map, GIB, RANGES);
 }
@@ -299,7 +363,8 @@ SCENARIO(split_by_debugfs, "SCM-6,SCM-2")
 	snprintf(command, sizeof(command), "%d,0x%lx,0x%lx", getpid(),
 		 (unsigned long)warm.map,
 		 (unsigned long)warm.map + WARM * RANGE);
-	write_text("/sys/kernel/debug/split_huge_pages", command);
+	NEED(!write_text("/sys/kernel/debug/split_huge_pages", command));
+	must(s, "split", huge_kb(warm.map) < WARM * RANGE_KB, 1);
 	unchanged(s, "sum", warm.map);
 	stamp_ranges(warm.map, WARM);
 	unchanged(s, "sum_again", warm.map);

@@ -174,6 +174,22 @@ char *free_space(size_t size)
 	return (char *)(((uintptr_t)place + RANGE - 1) & -RANGE);
 }
 
+/* a place that no other thread gets: to be mapped over */
+static char *reserved_space(size_t size, size_t lead)
+{
+	size_t all = size + 2 * RANGE;
+	char *place = mmap(NULL, all, PROT_NONE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *start, *end;
+
+	NEED(place != MAP_FAILED);
+	start = (char *)(((uintptr_t)place + RANGE - 1) & -RANGE) + lead;
+	end = (char *)(((uintptr_t)start + size + PAGE - 1) & -PAGE);
+	NEED(start == place || !munmap(place, start - place));
+	NEED(!munmap(end, place + all - end));
+	return start;
+}
+
 int side_flags(const struct side *side)
 {
 	return side->linked ? MAP_PT : MAP_SHARED;
@@ -182,16 +198,16 @@ int side_flags(const struct side *side)
 char *map_side_flags(struct side *side, size_t size, int prot, int flags,
 		     int fd, off_t offset)
 {
-	char *hint = NULL, *map;
+	char *place = NULL, *map;
 
-	if (!side->linked)
-		hint = free_space(size + RANGE) + offset % RANGE;
-	map = mmap(hint, size, prot, flags | side_flags(side), fd, offset);
+	if (!side->linked) {
+		place = reserved_space(size, offset % RANGE);
+		flags |= MAP_FIXED;
+	}
+	map = mmap(place, size, prot, flags | side_flags(side), fd, offset);
 	if (map == MAP_FAILED)
 		broken(__FILE__, __LINE__,
 		       side->linked ? "linked mmap" : "ordinary mmap");
-	if (hint)
-		NEED(map == hint);
 	return map;
 }
 

@@ -305,7 +305,7 @@ static int write_back(void)
 	}
 }
 
-/* and then its stores must be on the disk */
+/* and what is read from the disk then is what the model allows */
 static int write_back_mapping(void)
 {
 	static const int flags[] = { MS_ASYNC, MS_SYNC, MS_SYNC,

@@ -121,7 +121,7 @@ static int read_other(bool by_file)
 static int write_other(bool by_file)
 {
 	struct visited visited;
-	uint64_t value;
+	uint64_t value, was;
 	struct iovec here = { &value, sizeof(value) }, there;
 	struct word *word;
 	ssize_t result;
@@ -133,6 +133,8 @@ static int write_other(bool by_file)
 				sizeof(value) };
 	word = model_word(visited.file, visited.page, me.number);
 	value = model_new(visited.file, visited.page, me.number);
+	/* one that was killed at it may have stored that */
+	was = word->next;
 	if (visited.inside)
 		word->next = value;
 	if (by_file) {
@@ -154,7 +156,7 @@ static int write_other(bool by_file)
 	if (!code)
 		word->last = value;
 	else
-		word->next = word->last;
+		word->next = was;
 	if (fd >= 0)
 		close(fd);
 	end();

@@ -47,7 +47,7 @@ void print_history(unsigned int worker)
 void fail(enum property property, const char *format, ...)
 {
 	static const char *const properties[] = { "contents", "access", "calls",
-						  "processes", "final" };
+						  "processes" };
 	char text[HISTORY * (HISTORY_TEXT + 24) + 1024];
 	unsigned int told = 0;
 	va_list arguments;

@@ -153,7 +153,6 @@ enum property {
 	ACCESS,
 	CALLS,
 	PROCESSES,
-	FINAL,
 };
 
 void control_create(unsigned int workers);

@@ -77,6 +77,10 @@ static void bury(unsigned int number)
 	} while (visited && !usleep(200));
 	waitpid(slot->pid, NULL, 0);
 	slot->pid = 0;
+	/* it has failed in the middle: nobody else is to wait for ever */
+	for (unsigned int i = 0; i < control->files; i++)
+		if (control->file[i].writer == (int)number + 1)
+			control->file[i].writer = 0;
 	slot->critical = 0;
 	slot->doomed = false;
 }

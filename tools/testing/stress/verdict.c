@@ -164,8 +164,19 @@ static bool memory_is_back(const struct baseline *before)
 	return false;
 }
 
-/* what ran how often and ended how; the number of operations that never ran */
-static unsigned int table(double seconds, uint64_t *all)
+/* does this kernel, on this processor, have what it takes? */
+static bool is_possible(const char *name)
+{
+	if (!strncmp(name, "retire", 6))
+		return control->have_scome;
+	return strncmp(name, "pkey_", 5) || control->have_keys;
+}
+
+/*
+ * What ran how often and ended how; the number of operations that never ran, with
+ * `enough` of those that never succeeded.
+ */
+static unsigned int table(double seconds, bool enough, uint64_t *all)
 {
 	uint64_t accesses = 0, signals = 0;
 	unsigned int missing = 0;
@@ -193,7 +204,9 @@ static unsigned int table(double seconds, uint64_t *all)
 		if (ended[NOTHING_TO_DO])
 			printf(" (nothing to do %lu)", ended[NOTHING_TO_DO]);
 		putchar('\n');
-		missing += !ran;
+		/* in a long run one that only fails says nothing */
+		if (is_possible(operation[i].name))
+			missing += enough ? !ended[0] : !ran;
 		*all += ran;
 	}
 	for (unsigned int w = 0; w < control->workers; w++) {
@@ -211,10 +224,11 @@ int verdict(const struct baseline *before, double seconds)
 {
 	bool scome = control->have_scome, unsaid;
 	unsigned int missing, found = 0;
-	bool enough = seconds >= LONG_SECONDS;
+	/* what was asked for: workers that are slow to end do nothing more */
+	bool enough = control->seconds >= LONG_SECONDS;
 	uint64_t all = 0;
 
-	missing = table(seconds, &all);
+	missing = table(seconds, enough, &all);
 
 	for (unsigned int i = 0; i < 8; i++)
 		found += control->failures[i];
