@@ -199,7 +199,7 @@ SCENARIO(read_only, "SCM-20,SCM-15")
 	must(s, "denied", device_write(&device, two + AT * PAGE, 1).result,
 	     -EPERM);
 	must(s, "unchanged", word(map + AT * PAGE), 9);
-	links(s, "links", two, "11");
+	relinks(s, "links", two, "11");
 }
 
 SCENARIO(below_a_parent, "SCM-20,SCM-6")
