@@ -175,16 +175,21 @@ def fault_metrics(samples, numbers):
 
 
 def fork_metric(name, unit, samples, source, side):
-    """Of the least first and the least second pass of a round: ticks only add to either."""
+    """Of the least first and the least second pass: ticks only add to either.
+
+    Those of a round for times, which drift; of all rounds for counts, which do not.
+    """
     def first_touch(which):
         found = samples.of(source, side=which)
         rounds = [[line for line in found if line["round"] == number]
                   for number in sorted({line["round"] for line in found})]
+        if unit == "instructions":
+            rounds = [found]
         return [min(line["first"] for line in lines) - min(line["second"] for line in lines)
                 for lines in rounds]
     return metric(
         name, unit, first_touch(side), first_touch("stock"), SIDES["stock"],
-        f"a child reads what its parent has mapped and read: the least first pass of a round "
+        f"a child reads what its parent has mapped and read: the least first pass "
         f"minus the least second; {SIDES[side]}")
 
 
