@@ -303,10 +303,8 @@ SCENARIO(across_the_end, "SCM-6,SCM-2")
 SCENARIO(collapsed_across_the_end, "SCM-6,SCM-2")
 {
 	int fd = huge_file("huge=never", PAGE);
-	uintptr_t place = ((uintptr_t)free_space(2 * RANGE) + RANGE - 1) &
-			  -RANGE;
-	char *own = mmap((char *)place, RANGE, RW, MAP_SHARED | MAP_FIXED, fd,
-			 0),
+	char *own = mmap(free_space(RANGE), RANGE, RW, MAP_SHARED | MAP_FIXED,
+			 fd, 0),
 	     *map;
 
 	NEED(own != MAP_FAILED);

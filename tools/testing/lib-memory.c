@@ -164,16 +164,6 @@ int64_t punch_hole(int fd, off_t from, off_t length)
 			     from, length));
 }
 
-char *free_space(size_t size)
-{
-	char *place = mmap(NULL, size + 2 * RANGE, PROT_NONE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	NEED(place != MAP_FAILED);
-	NEED(!munmap(place, size + 2 * RANGE));
-	return (char *)(((uintptr_t)place + RANGE - 1) & -RANGE);
-}
-
 /* a place that no other thread gets: to be mapped over */
 static char *reserved_space(size_t size, size_t lead)
 {
@@ -188,6 +178,14 @@ static char *reserved_space(size_t size, size_t lead)
 	NEED(start == place || !munmap(place, start - place));
 	NEED(!munmap(end, place + all - end));
 	return start;
+}
+
+char *free_space(size_t size)
+{
+	char *place = reserved_space(size, 0);
+
+	NEED(!munmap(place, size));
+	return place;
 }
 
 int side_flags(const struct side *side)
